@@ -1,0 +1,45 @@
+#pragma once
+#include <cstdint>
+#include <type_traits>
+
+#include <vivace/config.hpp>
+
+namespace vivace::inline VIVACE_TARGET {
+
+/// A handle to whatever runs tasks side by side: it lets kernels be compiled once for every executor.
+///
+/// The number of tasks is always derived from the size of the problem and never from the number of threads, so that
+/// sums are added in the same order, and give the same bits, wherever they run.
+class parallel {
+ public:
+  using task = void (*)(void* body, std::int64_t index);
+  using runner = void (*)(void* executor, std::int64_t tasks, task call, void* body);
+
+  /// Runs tasks one after another on the calling thread.
+  constexpr parallel() = default;
+  constexpr parallel(void* executor, runner run, int threads) : executor_(executor), run_(run), threads_(threads) {}
+
+  /// Calls body(index) for every index in [0, tasks), in any order and possibly at once; returns when all are done.
+  /// @param tasks number of tasks, each of which should be worth microseconds
+  template <class Body>
+  void operator()(std::int64_t tasks, Body&& body) const {
+    if (run_ == nullptr || tasks <= 1) {
+      for (std::int64_t index = 0; index < tasks; ++index) body(index);
+      return;
+    }
+    using plain = std::remove_reference_t<Body>;
+    run_(
+        executor_, tasks, [](void* object, std::int64_t index) { (*static_cast<plain*>(object))(index); },
+        const_cast<std::remove_const_t<plain>*>(&body));
+  }
+
+  /// Threads that may run tasks; for deciding whether a split is worth its cost, never how to split.
+  [[nodiscard]] constexpr int threads() const { return threads_; }
+
+ private:
+  void* executor_ = nullptr;
+  runner run_ = nullptr;
+  int threads_ = 1;
+};
+
+}  // namespace vivace::inline VIVACE_TARGET
