@@ -1,0 +1,163 @@
+#pragma once
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include <vivace/graph/graph.hpp>
+
+namespace vivace::inline VIVACE_TARGET {
+
+class builder;
+
+namespace ops {
+
+/// A handle to a node under construction. Copy it freely; it is valid as long as its builder.
+///
+/// The functions of namespace vivace::ops work on it (`exp`, `matmul`, `sum`, `+` ...). Argument-dependent lookup finds
+/// them: write `mean(square(x))`, with neither a namespace nor a using-directive.
+class value {
+ public:
+  constexpr value() = default;
+  constexpr value(builder* owner, std::int32_t index) : owner_(owner), index_(index) {}
+
+  [[nodiscard]] constexpr builder& owner() const { return *owner_; }
+  [[nodiscard]] constexpr std::int32_t index() const { return index_; }
+  [[nodiscard]] constexpr bool exists() const { return index_ >= 0; }
+  [[nodiscard]] constexpr const shape& dims() const;
+
+ private:
+  builder* owner_ = nullptr;
+  std::int32_t index_ = -1;
+};
+
+}  // namespace ops
+
+using ops::value;
+
+/// Adds nodes to a graph. Every rule about shapes is checked here; the first mistake is kept in the graph.
+class builder {
+ public:
+  /// @param training false builds the graph for prediction: no dropout, running statistics in place of the batch's
+  constexpr explicit builder(bool training = true) : training_(training) {}
+  /// Goes on building an existing graph.
+  constexpr explicit builder(graph start, bool training = true) : graph_(std::move(start)), training_(training) {}
+
+  [[nodiscard]] constexpr bool training() const { return training_; }
+  [[nodiscard]] constexpr const graph& result() const { return graph_; }
+  [[nodiscard]] constexpr graph& result() { return graph_; }
+  constexpr graph take() { return std::move(graph_); }
+
+  /// Numbers of a batch; `rows` stands for the batch in `dims`.
+  constexpr value input(std::string_view input_name, shape dims) { return source(op::input, input_name, dims); }
+  /// Integers of a batch: class labels, or indices of rows.
+  constexpr value labels(std::string_view input_name, shape dims) { return source(op::labels, input_name, dims); }
+  /// A literal scalar.
+  constexpr value constant(double number) {
+    node literal{.kind = op::constant};
+    literal.attr.scale = number;
+    return add(literal);
+  }
+  /// A scalar that the caller sets before each step.
+  constexpr value setting(std::string_view setting_name) {
+    const value made = add({.kind = op::setting});
+    graph_.settings.push_back({identifier(setting_name), made.index()});
+    return made;
+  }
+  /// A trained parameter. Inside a layer its name is prefixed with the layer's.
+  constexpr value parameter(std::string_view role, shape dims, initialiser start = {initialiser::rule::xavier_uniform, 1},
+                            std::int32_t fan_in = 0, std::int32_t fan_out = 0) {
+    return stored(op::parameter, graph_.parameters, role, dims, start, fan_in, fan_out);
+  }
+  /// A value kept from step to step and not trained. Give it its next value with update().
+  constexpr value state(std::string_view role, shape dims, initialiser start = {}) {
+    return stored(op::state, graph_.states, role, dims, start, 1, 1);
+  }
+  /// Stores `next` in a parameter or state at the end of the step.
+  constexpr void update(value target, value next) {
+    if (target.dims() != next.dims()) {
+      fail(problem::sizes_differ, "update", next.dims(), target.dims());
+      return;
+    }
+    graph_.assignments.push_back({target.index(), next.index()});
+  }
+  /// Names a result, so that it can be asked for.
+  constexpr void output(std::string_view output_name, value result) {
+    graph_.outputs.push_back({identifier(output_name), result.index()});
+  }
+
+  /// Starts a line of the architecture's table; parameters made until end_layer() carry its name.
+  constexpr void begin_layer(std::string_view kind) {
+    const auto position = graph_.layers.size();
+    identifier path;
+    int length = write_number(path, position);
+    path.text[length++] = '.';
+    for (const char letter : kind)
+      if (length < 30) path.text[length++] = letter;
+    graph_.layers.push_back({path, -1});
+    layer_ = position;
+  }
+  constexpr void end_layer(value output) {
+    graph_.layers[layer_].output = output.index();
+    layer_ = -1;
+  }
+  [[nodiscard]] constexpr bool in_layer() const { return layer_ >= 0; }
+
+  /// Adds a node whose shape is known. For operations use the functions of vivace::ops.
+  constexpr value add(node made) {
+    made.layer = layer_;
+    graph_.nodes.push_back(made);
+    return {this, graph_.nodes.size() - 1};
+  }
+  [[nodiscard]] constexpr const node& at(std::int32_t index) const { return graph_.nodes[index]; }
+  [[nodiscard]] constexpr value handle(std::int32_t index) { return {this, index}; }
+
+  /// Keeps the first mistake and returns a scalar in place of the value that could not be made.
+  constexpr value fail(problem what, std::string_view kind, shape got, shape needs) {
+    const identifier where = layer_ < 0 ? identifier(kind) : graph_.layers[layer_].name;
+    if (graph_.mistake.what == problem::none) graph_.mistake = {what, layer_, where, got, needs};
+    return constant(0);
+  }
+  [[nodiscard]] constexpr bool failed() const { return graph_.mistake.what != problem::none; }
+
+ private:
+  static constexpr int write_number(identifier& to, int number) {
+    char digits[12]{};
+    int count = 0;
+    do digits[count++] = static_cast<char>('0' + number % 10);
+    while ((number /= 10) > 0);
+    for (int i = 0; i < count; ++i) to.text[i] = digits[count - 1 - i];
+    return count;
+  }
+  constexpr value source(op kind, std::string_view input_name, shape dims) {
+    const value made = add({.kind = kind, .dims = dims});
+    graph_.inputs.push_back({identifier(input_name), made.index()});
+    return made;
+  }
+  constexpr value stored(op kind, sequence<variable>& table, std::string_view role, shape dims, initialiser start,
+                         std::int32_t fan_in, std::int32_t fan_out) {
+    for (int d = 0; d < dims.rank; ++d)
+      if (dims[d] <= 0) return fail(problem::extent_must_be_positive, role, dims, {});
+    identifier full;
+    int length = 0;
+    if (layer_ >= 0)
+      for (const char letter : graph_.layers[layer_].name.view()) full.text[length++] = letter;
+    if (length > 0 && length < 30) full.text[length++] = '.';
+    for (const char letter : role)
+      if (length < 30) full.text[length++] = letter;
+    for (const variable& other : table)
+      if (other.name == full) return fail(problem::name_used_twice, full.view(), dims, {});
+    const value made = add({.kind = kind, .dims = dims});
+    if (fan_in == 0) fan_in = dims.rank > 0 ? dims[0] : 1;
+    if (fan_out == 0) fan_out = dims.rank > 1 ? dims[dims.rank - 1] : 1;
+    table.push_back({full, made.index(), fan_in, fan_out, start});
+    return made;
+  }
+
+  graph graph_;
+  std::int32_t layer_ = -1;
+  bool training_ = true;
+};
+
+constexpr const shape& ops::value::dims() const { return owner_->at(index_).dims; }
+
+}  // namespace vivace::inline VIVACE_TARGET
