@@ -1,0 +1,45 @@
+#pragma once
+#include <utility>
+
+#include <vivace/exec/instance.hpp>
+#include <vivace/graph/explain.hpp>
+
+namespace vivace::inline VIVACE_TARGET {
+
+/// Every operation there is: for graphs that are made at run time.
+inline constexpr op_set all_operations{~std::uint64_t{0} >> (64 - op_count)};
+
+/// A graph made at run time, with all it needs to run: plan, variables, arena. No compilation takes place.
+template <class Real, class Kernels>
+class runtime_graph {
+ public:
+  /// @param batch largest number of samples of a run
+  /// @throws error if the graph has a mistake
+  explicit runtime_graph(graph from, std::int32_t batch = 1)
+      : graph_(checked(std::move(from))), plan_(planned(graph_, batch)),
+        values_(graph_, plan_), run_(graph_, plan_, kernels_for<Kernels, Real, all_operations>(), values_) {}
+
+  [[nodiscard]] const graph& structure() const { return graph_; }
+  [[nodiscard]] const plan& steps() const { return plan_; }
+  [[nodiscard]] variables<Real>& values() { return values_; }
+  [[nodiscard]] instance<Real>& run() { return run_; }
+
+ private:
+  static graph checked(graph from) {
+    if (from.mistake.what != problem::none) throw explain(from.mistake);
+    return from;
+  }
+  static plan planned(const graph& from, std::int32_t batch) {
+    if constexpr (Kernels::fused)
+      return make_plan(from, fuse(from), batch, &Kernels::workspace);
+    else
+      return make_plan(from, unfused(from), batch, &Kernels::workspace);
+  }
+
+  graph graph_;
+  plan plan_;
+  variables<Real> values_;
+  instance<Real> run_;
+};
+
+}  // namespace vivace::inline VIVACE_TARGET

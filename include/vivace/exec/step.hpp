@@ -1,0 +1,164 @@
+#pragma once
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include <vivace/graph/freeze.hpp>
+#include <vivace/kernel/program.hpp>
+
+namespace vivace::inline VIVACE_TARGET {
+
+/// The kernels of each operation that a plan uses.
+template <class Real>
+struct kernel_table {
+  kernel_function<Real> operation[op_count]{};
+  elementwise_function<Real> elementwise[op_count]{};
+};
+
+/// Instantiates the kernels of a set of operations, and no others.
+template <class Kernels, class Real, op_set Used>
+constexpr kernel_table<Real> kernels_for() {
+  kernel_table<Real> table;
+  const auto add = [&]<int Index>() {
+    constexpr op kind = static_cast<op>(Index);
+    if constexpr (Used.contains(kind)) {
+      if constexpr (is_elementwise(kind))
+        table.elementwise[Index] = Kernels::template elementwise<kind, Real>();
+      else
+        table.operation[Index] = Kernels::template operation<kind, Real>();
+    }
+  };
+  [&]<int... Index>(std::integer_sequence<int, Index...>) {
+    (add.template operator()<Index>(), ...);
+  }(std::make_integer_sequence<int, op_count>{});
+  return table;
+}
+
+/// Elements of a program that one task runs.
+inline constexpr std::int64_t program_grain = 32768;
+
+/// Runs a program that stands alone.
+template <class Real>
+void run_program(const call<Real>& self, const step_context& context) {
+  const std::int64_t tasks = (self.body.size + program_grain - 1) / program_grain;
+  context.lanes(tasks, [&](std::int64_t task) {
+    const std::int64_t first = task * program_grain;
+    program_runner<Real>(self.body, context)(first, (std::min)(program_grain, self.body.size - first), nullptr);
+  });
+}
+
+/// The memory that a plan runs in; the owner keeps it alive.
+template <class Real>
+struct step_memory {
+  Real* parameters = nullptr;
+  Real* states = nullptr;
+  Real* arena = nullptr;
+  const Real* settings = nullptr;
+};
+
+/// A plan bound to memory and kernels: calling it executes the commands. Allocates when made, and never again.
+template <class Real>
+class bound_plan {
+ public:
+  bound_plan(const plan_view& from, const kernel_table<Real>& kernels, const step_memory<Real>& memory)
+      : plan_(from), kernels_(kernels), memory_(memory), calls_(new call<Real>[count(from.commands.size())]),
+        loads_(new bound_load<Real>[count(from.loads.size())]),
+        code_(new bound_instruction<Real>[count(from.instructions.size())]),
+        stores_(new bound_store<Real>[count(from.stores.size())]),
+        patches_(new patch[count(from.loads.size() + max_operands * from.commands.size())]) {
+    bind(from.batch);
+  }
+
+  /// Executes the plan.
+  /// @param context its `samples` is at most the plan's batch
+  /// @param inputs one pointer for each entry of the graph's table of inputs: Real, or int32 for labels
+  void operator()(const step_context& context, const void* const* inputs) {
+    if (context.samples != samples_) bind(context.samples);
+    for (int p = 0; p < patch_count_; ++p) *patches_[p].target = static_cast<const Real*>(inputs[patches_[p].input]);
+    for (int c = 0; c < plan_.commands.size(); ++c) calls_[c].run(calls_[c], context);
+  }
+
+  /// Where a location of the plan lies; null for inputs.
+  [[nodiscard]] Real* at(const location& place) const {
+    switch (place.where) {
+      case space::parameter: return memory_.parameters + place.offset;
+      case space::state: return memory_.states + place.offset;
+      case space::arena: return memory_.arena + place.offset;
+      default: return nullptr;
+    }
+  }
+
+ private:
+  struct patch {
+    const Real** target;
+    std::int64_t input;
+  };
+  static std::size_t count(int size) { return static_cast<std::size_t>((std::max)(size, 1)); }
+
+  /// Fills in everything that depends on the number of samples.
+  void bind(std::int32_t samples) {
+    samples_ = samples;
+    patch_count_ = 0;
+    for (int c = 0; c < plan_.commands.size(); ++c) {
+      const command& from = plan_.commands[c];
+      call<Real>& to = calls_[c];
+      to.attr = &from.attr;
+      to.out = {at(from.out.at), from.out.dims.at(samples)};
+      to.workspace = at(from.workspace);
+      for (int i = 0; i < max_operands; ++i) {
+        to.in[i] = {at(from.in[i].at), from.in[i].dims.at(samples)};
+        if (from.in[i].at.where == space::setting) to.in[i].data = memory_.settings + from.in[i].at.offset;
+        if (from.in[i].at.where == space::input) patches_[patch_count_++] = {&to.in[i].data, from.in[i].at.offset};
+      }
+      to.run = from.kind == op::none ? run_program<Real> : kernels_.operation[static_cast<int>(from.kind)];
+      bind_program(from, to.body);
+    }
+  }
+
+  void bind_program(const command& from, program<Real>& to) {
+    to = {.load = loads_.get() + from.first_load,
+          .code = code_.get() + from.first_instruction,
+          .store = stores_.get() + from.first_store,
+          .loads = from.loads,
+          .instructions = from.instructions,
+          .stores = from.stores,
+          .registers = from.registers,
+          .head_register = from.head_register,
+          .fed_register = from.fed_register,
+          .size = from.extents.size_at(samples_)};
+    for (int l = from.first_load; l < from.first_load + from.loads; ++l) bind_load(plan_.loads[l], loads_[l]);
+    for (int i = from.first_instruction; i < from.first_instruction + from.instructions; ++i) {
+      const instruction& code = plan_.instructions[i];
+      code_[i] = {kernels_.elementwise[static_cast<int>(code.kind)], &code};
+    }
+    for (int s = from.first_store; s < from.first_store + from.stores; ++s)
+      stores_[s] = {at(plan_.stores[s].to), plan_.stores[s].from, plan_.stores[s].direct};
+  }
+
+  void bind_load(const load& from, bound_load<Real>& to) {
+    to = {.data = at(from.from), .literal = static_cast<Real>(from.literal), .spread = from.spread};
+    if (from.from.where == space::setting) to.data = memory_.settings + from.from.offset;
+    if (from.from.where == space::input) patches_[patch_count_++] = {&to.data, from.from.offset};
+    bool repeated = from.spread.rank > 0;
+    for (int d = 0; d < to.spread.rank; ++d) {
+      std::int32_t& extent = to.spread.extent[d];
+      if (extent < 0) extent *= -samples_;
+      repeated = repeated && to.spread.repeated[d];
+    }
+    to.splat = repeated || from.from.where == space::literal;
+    to.full = !to.splat && from.spread.full();
+  }
+
+  plan_view plan_;
+  kernel_table<Real> kernels_;
+  step_memory<Real> memory_;
+  std::unique_ptr<call<Real>[]> calls_;
+  std::unique_ptr<bound_load<Real>[]> loads_;
+  std::unique_ptr<bound_instruction<Real>[]> code_;
+  std::unique_ptr<bound_store<Real>[]> stores_;
+  std::unique_ptr<patch[]> patches_;  // operands that follow the inputs from step to step
+  int patch_count_ = 0;
+  std::int32_t samples_ = 0;
+};
+
+}  // namespace vivace::inline VIVACE_TARGET

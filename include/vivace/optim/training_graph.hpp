@@ -1,0 +1,86 @@
+#pragma once
+#include <vivace/graph/differentiate.hpp>
+#include <vivace/graph/order.hpp>
+#include <vivace/optim/clip.hpp>
+#include <vivace/optim/optimiser.hpp>
+
+/// @file
+/// From a definition to the graphs that are planned. All functions run at compile time and at run time alike.
+
+namespace vivace::inline VIVACE_TARGET {
+
+/// The nodes of a definition, canonically numbered, with the loss.
+template <class Definition>
+constexpr graph model_graph(const Definition& definition, bool training) {
+  builder make(training);
+  const value loss = definition(make);
+  if (!make.failed() && (loss.dims().size() != 1 || loss.dims().per_sample()))
+    make.fail(problem::loss_must_be_a_scalar, "loss", loss.dims(), {});
+  make.result().loss = loss.index();
+  // No conditional expression: g++ 12 copies its class operands bit by bit in constant evaluation.
+  if (make.failed()) return make.take();
+  return canonical(make.result());
+}
+
+/// The graph of a training step: loss, gradients, clipping, and the update of every parameter.
+/// @param flipped test hook: this operation's backward rule changes sign
+template <class Optimiser, class Clipping = no_clipping>
+constexpr graph training_graph(graph model, op flipped = op::none) {
+  if (model.mistake.what != problem::none) return model;
+  const std::int32_t loss = model.loss;
+  builder make(static_cast<graph&&>(model));
+  sequence<std::int32_t> variables;
+  for (const variable& parameter : make.result().parameters) variables.push_back(parameter.node);
+  if (variables.empty()) make.fail(problem::no_parameter, "training", {}, {});
+  const sequence<std::int32_t> gradients = reverse_sweep(make, loss, flipped)(variables);
+
+  sequence<value> settings;
+  for (int i = 0; i < Optimiser::settings; ++i) settings.push_back(make.setting("optimiser"));
+  value clip;
+  if constexpr (Clipping::active) clip = Clipping::factor(make, gradients, make.setting("clipping"));
+
+  sequence<update_range> updates;
+  // Gradients come out last parameter first; updates follow in that order.
+  for (int p = variables.size() - 1; p >= 0; --p) {
+    if (gradients[p] < 0) continue;
+    const std::int32_t begin = make.result().nodes.size();
+    const variable parameter = make.result().parameters[p];
+    update_builder update(make, parameter, settings);
+    value gradient = make.handle(gradients[p]);
+    if constexpr (Clipping::active) gradient = gradient * clip;
+    Optimiser::update(update, make.handle(variables[p]), gradient);
+    updates.push_back({begin, make.result().nodes.size()});
+  }
+  if (make.failed()) return make.take();
+  const graph placed = with_updates_placed(make.result(), updates);
+  return with_late_stores(without_dead_code(placed));
+}
+
+/// The graph of a forward pass: no updates. Its parameters and states are those of the training graph, in its order.
+constexpr graph prediction_graph(graph model, const graph& training) {
+  if (model.mistake.what != problem::none) return model;
+  model.assignments.clear();
+  const auto adopt = [&](sequence<variable>& own, const sequence<variable>& reference, op kind) {
+    sequence<variable> table;
+    for (int i = 0; i < reference.size(); ++i) {
+      variable entry = reference[i];
+      entry.node = -1;
+      if (i < own.size() && own[i].name == entry.name) entry.node = own[i].node;
+      for (int j = 0; entry.node < 0 && j < own.size(); ++j)
+        if (own[j].name == entry.name) entry.node = own[j].node;
+      if (entry.node < 0) {
+        entry.node = model.nodes.size();
+        model.nodes.push_back({.kind = kind, .dims = training.nodes[reference[i].node].dims});
+      }
+      table.push_back(entry);
+    }
+    own = table;
+  };
+  adopt(model.parameters, training.parameters, op::parameter);
+  sequence<variable> kept;  // the optimiser's states are no business of a forward pass
+  for (int i = 0; i < model.states.size() && i < training.states.size(); ++i) kept.push_back(training.states[i]);
+  adopt(model.states, kept, op::state);
+  return without_dead_code(model);
+}
+
+}  // namespace vivace::inline VIVACE_TARGET
