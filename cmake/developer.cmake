@@ -1,0 +1,60 @@
+# What the project's own tests, examples and benchmarks are compiled with. Nothing here is installed or exported.
+
+set(VIVACE_MARCH "native" CACHE STRING "-march of own tests, examples and benchmarks; empty for the compiler's default")
+
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+if(VIVACE_CUDA)
+  enable_language(CUDA)
+  set(CMAKE_CUDA_STANDARD 20)
+endif()
+
+if(NOT TARGET TBB::tbb)
+  find_package(TBB REQUIRED GLOBAL)
+endif()
+find_package(Threads REQUIRED)
+
+# Libraries that some headers, tests or examples use; those go without where one is missing.
+set(vivace_optional_packages
+    "Eigen3=Eigen3::Eigen" "xtensor=xtensor" "dlpack=dlpack::dlpack" "ZLIB=ZLIB::ZLIB" "fmt=fmt::fmt"
+    "CLI11=CLI11::CLI11" "nlohmann_json=nlohmann_json::nlohmann_json")
+
+add_library(vivace_packages INTERFACE)
+target_link_libraries(vivace_packages INTERFACE vivace::tbb Threads::Threads)
+foreach(pair IN LISTS vivace_optional_packages)
+  string(REGEX MATCH "(.*)=(.*)" pair ${pair})
+  set(package ${CMAKE_MATCH_1})
+  set(target ${CMAKE_MATCH_2})
+  find_package(${package} QUIET)
+  if(TARGET ${target})
+    target_link_libraries(vivace_packages INTERFACE ${target})
+  else()
+    message(STATUS "vivace: ${package} was not found; what needs it is left out")
+  endif()
+endforeach()
+if(VIVACE_MPI)
+  target_link_libraries(vivace_packages INTERFACE vivace::mpi)
+endif()
+if(VIVACE_CUDA)
+  target_link_libraries(vivace_packages INTERFACE vivace::cuda)
+endif()
+
+add_library(vivace_warnings INTERFACE)
+target_compile_options(vivace_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:
+    -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
+    # g++ 12 gives false ones from its own vector headers.
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
+    # clang 19 lists a feature of some machines that it cannot combine with the others.
+    $<$<AND:$<CXX_COMPILER_ID:Clang>,$<STREQUAL:${VIVACE_MARCH},native>>:-Wno-invalid-feature-combination>>)
+
+add_library(vivace_march INTERFACE)
+if(VIVACE_MARCH)
+  target_compile_options(vivace_march INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-march=${VIVACE_MARCH}>
+                                                $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-march=${VIVACE_MARCH}>)
+endif()
+
+add_library(vivace_developer INTERFACE)
+target_link_libraries(vivace_developer INTERFACE vivace_packages vivace_warnings vivace_march)

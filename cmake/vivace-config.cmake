@@ -1,0 +1,32 @@
+# find_package(vivace COMPONENTS ...): vivace::vivace always, and vivace::<component> for each component asked for.
+# Only the packages of those components are looked for.
+
+include(${CMAKE_CURRENT_LIST_DIR}/vivace-targets.cmake)
+
+foreach(component IN LISTS vivace_FIND_COMPONENTS)
+  set(vivace_${component}_FOUND FALSE)
+  set(package "component of that name in vivace (there are tbb, mpi, cuda)")
+  if(component STREQUAL "tbb")
+    set(package TBB)
+    set(target TBB::tbb)
+    find_package(TBB QUIET)
+  elseif(component STREQUAL "mpi")
+    set(package MPI)
+    set(target MPI::MPI_CXX)
+    find_package(MPI QUIET COMPONENTS CXX)
+  elseif(component STREQUAL "cuda")
+    set(package CUDAToolkit)
+    set(target CUDA::cudart)
+    find_package(CUDAToolkit QUIET)
+  else()
+    set(target "")
+  endif()
+
+  if(TARGET "${target}")
+    include(${CMAKE_CURRENT_LIST_DIR}/vivace-${component}-targets.cmake)
+    set(vivace_${component}_FOUND TRUE)
+  elseif(vivace_FIND_REQUIRED_${component})
+    set(vivace_FOUND FALSE)
+    string(APPEND vivace_NOT_FOUND_MESSAGE "component ${component}: found no ${package}\n")
+  endif()
+endforeach()

@@ -1,0 +1,2 @@
+// expect: a text that no compiler prints
+int main() { return "one"; }

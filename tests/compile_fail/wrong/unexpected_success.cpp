@@ -1,0 +1,3 @@
+// expect: no match
+#include <vivace/core/shape.hpp>
+int main() {}

@@ -1,0 +1,2 @@
+#pragma once
+#include <vivace/graph/here.hpp>

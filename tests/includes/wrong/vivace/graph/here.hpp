@@ -1,0 +1,3 @@
+#pragma once
+#include "node.hpp"
+#include <vivace/core/nowhere.hpp>

@@ -1,0 +1,2 @@
+#pragma once
+#include <vivace/io/packed.hpp>
