@@ -23,7 +23,8 @@ class value {
   [[nodiscard]] constexpr builder& owner() const { return *owner_; }
   [[nodiscard]] constexpr std::int32_t index() const { return index_; }
   [[nodiscard]] constexpr bool exists() const { return index_ >= 0; }
-  [[nodiscard]] constexpr const shape& dims() const;
+  /// A copy: the next node that is made may move all others.
+  [[nodiscard]] constexpr shape dims() const;
 
  private:
   builder* owner_ = nullptr;
@@ -82,7 +83,14 @@ class builder {
   }
   /// Names a result, so that it can be asked for.
   constexpr void output(std::string_view output_name, value result) {
-    graph_.outputs.push_back({identifier(output_name), result.index()});
+    graph_.outputs.push_back({identifier(output_name), computed(result).index()});
+  }
+  /// The value itself, or a copy if it only names what comes from outside: that is not the step's to hand out.
+  constexpr value computed(value result) {
+    std::int32_t base = result.index();
+    while (graph_.nodes[base].kind == op::reshape) base = graph_.nodes[base].operand[0];
+    if (!is_source(graph_.nodes[base].kind)) return result;
+    return add({.kind = op::affine, .dims = result.dims(), .operand = {result.index(), -1, -1}});
   }
 
   /// Starts a line of the architecture's table; parameters made until end_layer() carry its name.
@@ -158,6 +166,6 @@ class builder {
   bool training_ = true;
 };
 
-constexpr const shape& ops::value::dims() const { return owner_->at(index_).dims; }
+constexpr shape ops::value::dims() const { return owner_->at(index_).dims; }
 
 }  // namespace vivace::inline VIVACE_TARGET

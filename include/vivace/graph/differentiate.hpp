@@ -84,7 +84,9 @@ class reverse_sweep {
       case op::cos: return give(0, -(dy * sin(x)));
       case op::erf: return give(0, dy * (exp(-square(x)) * two_over_root_pi));
       case op::square: return give(0, dy * (x * 2.0));
-      case op::power: return give(0, dy * (power(x, current_.attr.scale - 1) * current_.attr.scale));
+      case op::power:
+        if (current_.attr.scale == 0) return;  // flat; 0 * x^-1 would be NaN at zero
+        return give(0, dy * (power(x, current_.attr.scale - 1) * current_.attr.scale));
       case op::broadcast: return give(0, sum_to(dy, x.dims(), current_.attr.mean));
       default: return;  // step and sign are flat wherever they have a derivative
     }
@@ -203,7 +205,7 @@ class reverse_sweep {
       case op::cross_entropy: return give(0, cross_entropy_gradient(dy));
       case op::cross_entropy_gradient: {
         if (wanted(0)) {
-          const value probability = softmax(operand(0));
+          const value probability = ops::softmax(operand(0));  // not the layer of that name
           const value scale = reshape(operand(2), {operand(2).dims()[0], 1});
           give(0, softmax_rule(probability, dy * scale));
         }

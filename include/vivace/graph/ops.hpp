@@ -155,7 +155,7 @@ constexpr value mean(value from, std::initializer_list<int> axes) {
   return reshape(sum_to(from, keep_axes(from.dims(), axes), true), drop_axes(from.dims(), axes));
 }
 /// Maximum over the listed axes, which vanish.
-constexpr value max(value from, std::initializer_list<int> axes) {
+constexpr value(max)(value from, std::initializer_list<int> axes) {
   if (!axes_exist(from, axes)) return from.owner().fail(problem::axis_out_of_range, "max", from.dims(), {});
   const shape kept = keep_axes(from.dims(), axes);
   const value largest = from.owner().add({.kind = op::max, .dims = kept, .operand = {from.index(), -1, -1}});

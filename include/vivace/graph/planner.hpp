@@ -169,9 +169,9 @@ class planner {
       code.from[i] = operand_code(made, current, i, root);
     if (current.kind == op::broadcast) {
       // Repetitions, per sample if negative; only the step knows how many samples there are.
-      const shape& small = graph_.nodes[current.operand[0]].dims;
-      const auto times = static_cast<double>(current.dims.size() / small.size());
-      code.scale = !current.attr.mean ? 1.0 : current.dims.per_sample() != small.per_sample() ? -times : times;
+      const shape& narrow = graph_.nodes[current.operand[0]].dims;
+      const auto times = static_cast<double>(current.dims.size() / narrow.size());
+      code.scale = !current.attr.mean ? 1.0 : current.dims.per_sample() != narrow.per_sample() ? -times : times;
     }
     register_[member] = code.to = take_register(made);
     plan_.instructions.push_back(code);

@@ -4,12 +4,10 @@
 
 namespace vivace::inline VIVACE_TARGET {
 
-/// (x - mean) / sqrt(variance + epsilon), the moments taken over the axes that `kept` lacks.
-constexpr value normalised(value input, value mean, value variance, double epsilon) {
+/// centred / sqrt(variance + epsilon).
+constexpr value normalised(value centred, value variance, double epsilon) {
   const value spread = ops::sqrt(ops::affine(variance, 1, epsilon));
-  const value scale = ops::reciprocal(spread);
-  const value centred = input - mean;
-  return centred * scale;
+  return centred * ops::reciprocal(spread);
 }
 
 /// Batch normalisation of each channel (Ioffe and Szegedy, ICML 2015) of [batch, channels, ...]. In prediction the
@@ -31,15 +29,15 @@ struct batch_norm {
     const value running_mean = graph.state("running_mean", {channels}, init::zeros);
     const value running_variance = graph.state("running_variance", {channels}, init::ones);
     value mean = ops::reshape(running_mean, along);
+    if (graph.training()) mean = ops::sum_to(input, along, true);
+    const value centred = input - mean;
     value variance = ops::reshape(running_variance, along);
     if (graph.training()) {
-      mean = ops::sum_to(input, along, true);
-      const value centred = input - mean;
       variance = ops::sum_to(ops::square(centred), along, true);
       track(graph, running_mean, mean);
       track(graph, running_variance, variance);
     }
-    const value unit = normalised(input, mean, variance, epsilon);
+    const value unit = normalised(centred, variance, epsilon);
     const value scaled = unit * ops::reshape(scale, along);
     return scaled + ops::reshape(shift, along);
   }
@@ -68,7 +66,7 @@ struct layer_norm {
     const value mean = ops::sum_to(input, along, true);
     const value centred = input - mean;
     const value variance = ops::sum_to(ops::square(centred), along, true);
-    const value unit = normalised(input, mean, variance, epsilon);
+    const value unit = normalised(centred, variance, epsilon);
     const value scaled = unit * scale;
     return scaled + shift;
   }

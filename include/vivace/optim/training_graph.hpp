@@ -1,6 +1,7 @@
 #pragma once
 #include <vivace/graph/differentiate.hpp>
 #include <vivace/graph/order.hpp>
+#include <vivace/graph/recompute.hpp>
 #include <vivace/optim/clip.hpp>
 #include <vivace/optim/optimiser.hpp>
 
@@ -16,7 +17,7 @@ constexpr graph model_graph(const Definition& definition, bool training) {
   const value loss = definition(make);
   if (!make.failed() && (loss.dims().size() != 1 || loss.dims().per_sample()))
     make.fail(problem::loss_must_be_a_scalar, "loss", loss.dims(), {});
-  make.result().loss = loss.index();
+  make.result().loss = make.computed(loss).index();
   // No conditional expression: g++ 12 copies its class operands bit by bit in constant evaluation.
   if (make.failed()) return make.take();
   return canonical(make.result());
@@ -32,7 +33,9 @@ constexpr graph training_graph(graph model, op flipped = op::none) {
   sequence<std::int32_t> variables;
   for (const variable& parameter : make.result().parameters) variables.push_back(parameter.node);
   if (variables.empty()) make.fail(problem::no_parameter, "training", {}, {});
-  const sequence<std::int32_t> gradients = reverse_sweep(make, loss, flipped)(variables);
+  sequence<std::int32_t> gradients = reverse_sweep(make, loss, flipped)(variables);
+  if (make.failed()) return make.take();
+  make = builder(recomputation(make.result())(gradients));
 
   sequence<value> settings;
   for (int i = 0; i < Optimiser::settings; ++i) settings.push_back(make.setting("optimiser"));
@@ -48,7 +51,7 @@ constexpr graph training_graph(graph model, op flipped = op::none) {
     update_builder update(make, parameter, settings);
     value gradient = make.handle(gradients[p]);
     if constexpr (Clipping::active) gradient = gradient * clip;
-    Optimiser::update(update, make.handle(variables[p]), gradient);
+    Optimiser::update(update, make.handle(parameter.node), gradient);
     updates.push_back({begin, make.result().nodes.size()});
   }
   if (make.failed()) return make.take();

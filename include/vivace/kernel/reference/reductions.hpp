@@ -35,7 +35,7 @@ void sum(const call<Real>& self, const step_context&) {
 }
 
 template <class Real>
-void max(const call<Real>& self, const step_context&) {
+void(max)(const call<Real>& self, const step_context&) {
   for (std::int64_t i = 0; i < self.out.dims.size(); ++i) self.out.data[i] = static_cast<Real>(-HUGE_VAL);
   for_each_reduced(self.in[0].dims, self.out.dims, [&](std::int64_t from, std::int64_t to) {
     const Real value = self.in[0].data[from];

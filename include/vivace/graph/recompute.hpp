@@ -1,0 +1,107 @@
+#pragma once
+#include <vivace/graph/graph.hpp>
+
+namespace vivace::inline VIVACE_TARGET {
+
+/// Most operations that are repeated to avoid keeping a value.
+inline constexpr int recompute_limit = 8;
+
+/// Values of the forward pass that the backward pass repeats instead of reading them back.
+///
+/// An elementwise value of the forward pass which is a cheap function of one tensor that is kept anyway is computed
+/// again where the backward pass reads it. Fused into its reader it costs a few operations in cache; kept, it would
+/// cost memory from forward to backward, and reading it would cost bandwidth.
+class recomputation {
+ public:
+  /// @param from a graph whose nodes behind `from.loss` are its backward pass
+  constexpr explicit recomputation(const graph& from) : from_(from) {}
+
+  /// The graph with the repetitions; `named` are nodes whose new indices the caller wants.
+  constexpr graph operator()(sequence<std::int32_t>& named) {
+    find_kept();
+    find_cheap();
+    moved_.resize(from_.nodes.size(), -1);
+    result_ = from_;
+    result_.nodes.clear();
+    for (std::int32_t index = 0; index < from_.nodes.size(); ++index) {
+      node copy = from_.nodes[index];
+      const bool fused = is_elementwise(copy.kind) || copy.kind == op::sum;
+      for (std::int32_t& operand : copy.operand)
+        if (operand >= 0) operand = index > from_.loss && fused ? repeated(operand) : moved_[operand];
+      moved_[index] = result_.nodes.size();
+      result_.nodes.push_back(copy);
+    }
+    const auto rename = [&](auto& table) {
+      for (auto& entry : table) entry.node = moved_[entry.node];
+    };
+    rename(result_.parameters);
+    rename(result_.states);
+    rename(result_.inputs);
+    rename(result_.outputs);
+    rename(result_.settings);
+    for (layer_record& layer : result_.layers)
+      if (layer.output >= 0) layer.output = moved_[layer.output];
+    for (assignment& store : result_.assignments) store = {moved_[store.target], moved_[store.value]};
+    result_.loss = moved_[from_.loss];
+    for (std::int32_t& one : named)
+      if (one >= 0) one = moved_[one];
+    return result_;
+  }
+
+ private:
+  /// Values that lie in memory whatever is decided here: results, and what operations read that are not fused.
+  constexpr void find_kept() {
+    kept_.resize(from_.nodes.size(), 0);
+    for (const node& user : from_.nodes) {
+      if (is_elementwise(user.kind) || user.kind == op::sum) continue;
+      for (const std::int32_t operand : user.operand)
+        if (operand >= 0) kept_[operand] = 1;
+    }
+    for (const port& output : from_.outputs) kept_[output.node] = 1;
+    for (const assignment& store : from_.assignments) kept_[store.value] = 1;
+    if (from_.loss >= 0) kept_[from_.loss] = 1;
+  }
+
+  /// Fills cost_: operations that make a value from kept ones, 0 if it is not to be repeated.
+  constexpr void find_cheap() {
+    cost_.resize(from_.nodes.size(), 0);
+    sequence<std::int32_t> source(from_.nodes.size(), -1);  // the large kept value that a cheap one is made of
+    for (std::int32_t index = 0; index <= from_.loss; ++index) {
+      const node& current = from_.nodes[index];
+      if (kept_[index] != 0 || !is_elementwise(current.kind) || !current.dims.per_sample()) continue;
+      if (current.kind == op::dropout_mask || current.kind == op::map) continue;
+      int cost = 1;
+      std::int32_t large = -1;
+      bool several = false;
+      for (const std::int32_t operand : current.operand) {
+        if (operand < 0) continue;
+        cost += cost_[operand];
+        if (from_.nodes[operand].dims.size() != current.dims.size() || !from_.nodes[operand].dims.per_sample()) continue;
+        const std::int32_t base = cost_[operand] > 0 ? source[operand] : operand;
+        several = several || (large >= 0 && large != base);
+        large = base;
+      }
+      if (large < 0 || several || cost > recompute_limit) continue;
+      cost_[index] = static_cast<char>(cost);
+      source[index] = large;
+    }
+  }
+
+  /// The new index of a value for a reader in the backward pass.
+  constexpr std::int32_t repeated(std::int32_t index) {
+    if (cost_[index] == 0) return moved_[index];
+    node copy = from_.nodes[index];
+    for (std::int32_t& operand : copy.operand)
+      if (operand >= 0) operand = repeated(operand);
+    result_.nodes.push_back(copy);
+    return result_.nodes.size() - 1;
+  }
+
+  const graph& from_;
+  graph result_;
+  sequence<char> kept_;
+  sequence<char> cost_;
+  sequence<std::int32_t> moved_;
+};
+
+}  // namespace vivace::inline VIVACE_TARGET
