@@ -83,6 +83,9 @@ class planner {
   [[nodiscard]] constexpr std::int64_t size_of(std::int32_t index) const {
     return aligned_size(graph_.nodes[index].dims.size_at(plan_.batch));
   }
+  [[nodiscard]] constexpr bool is_stored(std::int32_t index) const {
+    return stored_to_[index] >= 0 || last_use_[index] >= 0;
+  }
   [[nodiscard]] constexpr bool in_group(std::int32_t base, std::int32_t root) const {
     return fusion_.group[base] == root;
   }
@@ -173,7 +176,8 @@ class planner {
       const auto times = static_cast<double>(current.dims.size() / narrow.size());
       code.scale = !current.attr.mean ? 1.0 : current.dims.per_sample() != narrow.per_sample() ? -times : times;
     }
-    register_[member] = code.to = take_register(made);
+    // A stored value's register may be memory itself, so nothing else may ever write to it.
+    register_[member] = code.to = is_stored(member) ? made.registers++ : take_register(made);
     plan_.instructions.push_back(code);
   }
 
@@ -213,7 +217,7 @@ class planner {
   }
 
   constexpr void store_if_needed(command& made, std::int32_t member, std::int32_t root, bool is_sum) {
-    if (is_sum || (stored_to_[member] < 0 && last_use_[member] < 0)) return;
+    if (is_sum || !is_stored(member)) return;
     store out{.from = register_[member]};
     const std::int32_t target = stored_to_[member];
     if (target >= 0) {
@@ -265,7 +269,7 @@ class planner {
       const std::int32_t base = fusion_.base[current.operand[i]];
       const bool repeated = i > 0 && fusion_.base[current.operand[i - 1]] == base;
       if (repeated || !in_group(base, root) || last_read_[base] != member) continue;
-      if (stored_to_[base] >= 0 || last_use_[base] >= 0 || !is_elementwise(graph_.nodes[base].kind)) continue;
+      if (is_stored(base) || !is_elementwise(graph_.nodes[base].kind)) continue;
       free_registers_.push_back(register_[base]);
     }
   }

@@ -1,0 +1,138 @@
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+#include <vivace/kernel/cpu/tuning/gemm.hpp>
+#include <vivace/kernel/cpu/vector.hpp>
+
+namespace vivace::inline VIVACE_TARGET::kernel {
+
+/// Transposes a strip of (Quads * 4) rows x 4 columns: to[column * to_row + row] = from[row * from_row + column].
+/// Rows four apart are joined in one register on the way in, so that only shuffles within quarters remain.
+template <int Quads, class T>
+[[gnu::always_inline]] inline void transpose_strip(const T* from, std::int64_t from_row, T* to, std::int64_t to_row) {
+  typedef T four __attribute__((vector_size(4 * sizeof(T))));
+  typedef T wide __attribute__((vector_size(4 * Quads * sizeof(T))));
+  wide line[4];
+  for (int row = 0; row < 4; ++row) {
+    four part[Quads];
+    for (int quad = 0; quad < Quads; ++quad) std::memcpy(&part[quad], from + (row + 4 * quad) * from_row, sizeof(four));
+    if constexpr (Quads == 2)
+      line[row] = __builtin_shufflevector(part[0], part[1], 0, 1, 2, 3, 4, 5, 6, 7);
+    else
+      line[row] = part[0];
+  }
+  wide low01, high01, low23, high23;
+  if constexpr (Quads == 2) {
+    low01 = __builtin_shufflevector(line[0], line[1], 0, 8, 1, 9, 4, 12, 5, 13);
+    high01 = __builtin_shufflevector(line[0], line[1], 2, 10, 3, 11, 6, 14, 7, 15);
+    low23 = __builtin_shufflevector(line[2], line[3], 0, 8, 1, 9, 4, 12, 5, 13);
+    high23 = __builtin_shufflevector(line[2], line[3], 2, 10, 3, 11, 6, 14, 7, 15);
+    line[0] = __builtin_shufflevector(low01, low23, 0, 1, 8, 9, 4, 5, 12, 13);
+    line[1] = __builtin_shufflevector(low01, low23, 2, 3, 10, 11, 6, 7, 14, 15);
+    line[2] = __builtin_shufflevector(high01, high23, 0, 1, 8, 9, 4, 5, 12, 13);
+    line[3] = __builtin_shufflevector(high01, high23, 2, 3, 10, 11, 6, 7, 14, 15);
+  } else {
+    low01 = __builtin_shufflevector(line[0], line[1], 0, 4, 1, 5);
+    high01 = __builtin_shufflevector(line[0], line[1], 2, 6, 3, 7);
+    low23 = __builtin_shufflevector(line[2], line[3], 0, 4, 1, 5);
+    high23 = __builtin_shufflevector(line[2], line[3], 2, 6, 3, 7);
+    line[0] = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+    line[1] = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+    line[2] = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+    line[3] = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+  }
+  for (int column = 0; column < 4; ++column) std::memcpy(to + column * to_row, &line[column], sizeof(wide));
+}
+
+/// Transposes rows x columns elements: to[column * to_row + row] = from[row * from_row + column].
+template <class T>
+[[gnu::noinline]] void transpose(const T* from, std::int64_t from_row, T* to, std::int64_t to_row, int rows,
+                                 int columns) {
+  constexpr int quads = 8 * sizeof(T) <= VIVACE_VECTOR_BYTES ? 2 : 1;
+  const int wide_rows = rows / (4 * quads) * 4 * quads, whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
+  for (int row = 0; row < wide_rows; row += 4 * quads)
+    for (int column = 0; column < whole_columns; column += 4)
+      transpose_strip<quads>(from + row * from_row + column, from_row, to + column * to_row + row, to_row);
+  for (int row = wide_rows; row < whole_rows; row += 4)
+    for (int column = 0; column < whole_columns; column += 4)
+      transpose_strip<1>(from + row * from_row + column, from_row, to + column * to_row + row, to_row);
+  for (int row = 0; row < rows; ++row)
+    for (int column = row < whole_rows ? whole_columns : 0; column < columns; ++column)
+      to[column * to_row + row] = from[row * from_row + column];
+}
+
+/// Copies count elements, in pieces of fixed sizes: a call of memmove would cost more than the copy.
+template <class T>
+[[gnu::always_inline]] inline void copy_short(T* to, const T* from, std::int64_t count) {
+  for (; count >= lanes<T>; count -= lanes<T>, to += lanes<T>, from += lanes<T>) store(to, load(from));
+  if constexpr (lanes < T >> 8)
+    if (count >= 8) std::memcpy(to, from, 8 * sizeof(T)), count -= 8, to += 8, from += 8;
+  if constexpr (lanes < T >> 4)
+    if (count >= 4) std::memcpy(to, from, 4 * sizeof(T)), count -= 4, to += 4, from += 4;
+  for (; count > 0; --count) *to++ = *from++;
+}
+
+/// Asks for the lines of a slice of a matrix ahead of its packing.
+template <class T>
+[[gnu::always_inline]] inline void prefetch(const T* from, std::int64_t width_stride, std::int64_t depth_stride,
+                                            int depth, int width) {
+  constexpr int line = 64 / int{sizeof(T)};
+  if (width_stride != 1) std::swap(width_stride, depth_stride), std::swap(width, depth);
+  if (width_stride != 1) return;
+  for (int d = 0; d < depth; ++d)
+    for (int w = 0; w < width; w += line) __builtin_prefetch(from + d * depth_stride + w, 0, 2);
+}
+
+/// Asks for memory that will be needed soon, an even share at each step of the work before it.
+template <class T>
+struct lookahead {
+  const T* at = nullptr;
+  const T* end = nullptr;
+  std::int64_t share = 0;
+
+  lookahead() = default;
+  lookahead(const T* from, std::int64_t count, std::int64_t steps)
+      : at(from), end(from + count), share((count / (std::max)(steps, std::int64_t{1}) / line + 1) * line) {}
+  [[gnu::always_inline]] void step() {
+    const T* const stop = end - at < share ? end : at + share;
+    for (; at < stop; at += line) __builtin_prefetch(at, 0, 2);
+  }
+  static constexpr int line = 64 / int{sizeof(T)};
+};
+
+/// Copies a slice of a matrix into a panel: panel[d * width + w] = from[d * depth_stride + w * width_stride] for w <
+/// valid, zero for valid <= w < width.
+template <class T>
+[[gnu::noinline]] void pack(T* panel, int width, const T* from, std::int64_t width_stride, std::int64_t depth_stride,
+                            int depth, int valid) {
+  if (width_stride == 1) {
+    if (constexpr int rows = tuning::gemm<T>::rows; width == rows && valid == rows) {
+      for (int d = 0; d < depth; ++d) std::memcpy(panel + d * rows, from + d * depth_stride, rows * sizeof(T));
+      return;
+    }
+    // A vector may read on into the next line (those lanes are never used), but not past the last line.
+    const int vectors = (valid + lanes<T> - 1) / lanes<T>, over = vectors * lanes<T> - valid;
+    const bool wide = width >= vectors * lanes<T>;
+    for (int d = 0; d < depth; ++d, panel += width, from += depth_stride) {
+      if (wide && (over == 0 || (d + 1 < depth && depth_stride >= over))) {
+        for (int w = 0; w < vectors * lanes<T>; w += lanes<T>) store(panel + w, load(from + w));
+      } else {
+        copy_short(panel, from, valid);
+        for (int w = valid; w < width; ++w) panel[w] = T{};
+      }
+    }
+    return;
+  }
+  if (valid < width)
+    for (int d = 0; d < depth; ++d) std::fill(panel + d * width + valid, panel + (d + 1) * width, T{});
+  if (depth_stride == 1) {
+    transpose(from, width_stride, panel, width, valid, depth);
+    return;
+  }
+  for (int d = 0; d < depth; ++d)
+    for (int w = 0; w < valid; ++w) panel[d * width + w] = from[d * depth_stride + w * width_stride];
+}
+
+}  // namespace vivace::inline VIVACE_TARGET::kernel

@@ -1,0 +1,120 @@
+#pragma once
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+#include <vivace/config.hpp>
+
+namespace vivace::inline VIVACE_TARGET::kernel {
+
+/// Holder of the vector type: compilers accept the attribute on a dependent type only in a typedef.
+template <class T>
+struct vector_of {
+  using element = T;
+  using integer = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+  typedef T type __attribute__((vector_size(VIVACE_VECTOR_BYTES)));
+  typedef integer integer_type __attribute__((vector_size(VIVACE_VECTOR_BYTES)));
+};
+
+/// A register full of T, as wide as the instruction set allows. Operators act lane by lane; a scalar operand is
+/// broadcast; a comparison gives a mask (integer lanes, all bits set where true) that picks by `mask ? x : y`.
+/// A product and a sum in one expression, `a * b + c`, become one fused multiply-add where the machine has it.
+template <class T>
+using vector = typename vector_of<T>::type;
+/// Signed integer lanes of the same width as T.
+template <class T>
+using integer_vector = typename vector_of<T>::integer_type;
+
+/// Lanes of a vector.
+template <class T>
+inline constexpr int lanes = VIVACE_VECTOR_BYTES / int{sizeof(T)};
+
+/// Lanes' worth of elements from any address.
+template <class T>
+[[gnu::always_inline]] inline vector<T> load(const T* from) {
+  vector<T> value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+/// Writes all lanes to any address.
+template <class T>
+[[gnu::always_inline]] inline void store(T* to, vector<T> value) {
+  std::memcpy(to, &value, sizeof value);
+}
+/// The first `count` lanes from memory, zero in the others; touches no memory behind them.
+template <class T>
+[[gnu::always_inline]] inline vector<T> load(const T* from, int count) {
+  T held[lanes<T>] = {};
+  for (int lane = 0; lane < count; ++lane) held[lane] = from[lane];
+  return load(held);
+}
+/// Writes the first `count` lanes only.
+template <class T>
+[[gnu::always_inline]] inline void store(T* to, vector<T> value, int count) {
+  T held[lanes<T>];
+  store(held, value);
+  for (int lane = 0; lane < count; ++lane) to[lane] = held[lane];
+}
+/// All lanes equal to value.
+template <class T>
+[[gnu::always_inline]] inline vector<T> broadcast(T value) {
+  // Not value + vector{}: that would turn -0 into 0 and so could not become a plain broadcast.
+  return value - vector<T>{};
+}
+
+/// Lane by lane the larger; the second where either is NaN.
+template <class Vector>
+[[gnu::always_inline]] inline Vector maximum(Vector left, Vector right) {
+  return left > right ? left : right;
+}
+/// Lane by lane the smaller; the second where either is NaN.
+template <class Vector>
+[[gnu::always_inline]] inline Vector minimum(Vector left, Vector right) {
+  return left < right ? left : right;
+}
+
+namespace detail {
+
+template <int First, int Step, class Vector, int... Index>
+[[gnu::always_inline]] inline Vector every_other(Vector low, Vector high, std::integer_sequence<int, Index...>) {
+  return __builtin_shufflevector(low, high, First + Step * Index...);
+}
+template <int First, class Vector, int... Index>
+[[gnu::always_inline]] inline Vector interleave(Vector left, Vector right, std::integer_sequence<int, Index...>) {
+  return __builtin_shufflevector(left, right, (First + Index / 2 + Index % 2 * int{sizeof...(Index)})...);
+}
+
+}  // namespace detail
+
+/// Lanes 0, 2, 4 ... of two vectors in a row.
+template <class T>
+[[gnu::always_inline]] inline vector<T> even_lanes(vector<T> low, vector<T> high) {
+  return detail::every_other<0, 2>(low, high, std::make_integer_sequence<int, lanes<T>>{});
+}
+/// left[0], right[0], left[1], right[1] ... : `low` for the first half of the lanes, `high` for the second.
+template <class T>
+[[gnu::always_inline]] inline void interleave(vector<T> left, vector<T> right, vector<T>& low, vector<T>& high) {
+  low = detail::interleave<0>(left, right, std::make_integer_sequence<int, lanes<T>>{});
+  high = detail::interleave<lanes<T> / 2>(left, right, std::make_integer_sequence<int, lanes<T>>{});
+}
+
+/// The same bits as another type.
+template <class To, class From>
+[[gnu::always_inline]] inline To bits(From value) {
+  static_assert(sizeof(To) == sizeof(From));
+  To result;
+  std::memcpy(&result, &value, sizeof result);
+  return result;
+}
+
+/// Sum of all lanes, halves first: a fixed order.
+template <class T>
+[[gnu::always_inline]] inline T sum_of_lanes(vector<T> value) {
+  T held[lanes<T>];
+  store(held, value);
+  for (int half = lanes<T> / 2; half > 0; half /= 2)
+    for (int lane = 0; lane < half; ++lane) held[lane] += held[lane + half];
+  return held[0];
+}
+
+}  // namespace vivace::inline VIVACE_TARGET::kernel
