@@ -1,0 +1,7 @@
+#pragma once
+/// @file
+/// The trainer, its callbacks and checkpoints.
+#include <vivace/train/callbacks.hpp>
+#include <vivace/train/checkpoint.hpp>
+#include <vivace/train/progress.hpp>
+#include <vivace/train/trainer.hpp>

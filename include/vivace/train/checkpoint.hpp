@@ -1,0 +1,164 @@
+#pragma once
+#include <charconv>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <vivace/io/safetensors.hpp>
+#include <vivace/train/engine.hpp>
+
+/// @file
+/// Checkpoints: safetensors files with parameters, states (running statistics, optimiser moments), the place in the
+/// training and its trace. A resumed training goes on bit for bit.
+
+namespace vivace::inline VIVACE_TARGET {
+
+inline constexpr std::string_view checkpoint_format = "vivace checkpoint 1";
+
+namespace detail {
+
+inline io::extents extents_of(const shape& dims) { return io::extents(dims.extent, dims.extent + dims.rank); }
+
+inline std::string state_name(std::string_view name) { return "state." + std::string(name); }
+
+template <class Number>
+Number number_in(const io::safetensors_file& file, const std::string& path, std::string_view key) {
+  const std::string* text = file.text(key);
+  Number value{};
+  if (text == nullptr || std::from_chars(text->data(), text->data() + text->size(), value).ec != std::errc{})
+    throw file_error("vivace: this is no checkpoint of a training", path, "no number under " + std::string(key),
+                     "a file that save() or the checkpoint callback wrote");
+  return value;
+}
+
+/// Copies one variable from a file.
+/// @throws file_error if the file has no such tensor: it belongs to another network
+template <class Real>
+void read_variable(const io::safetensors_file& file, const std::string& path, const std::string& name,
+                   const typename variables<Real>::entry& to) {
+  if (!file.has(name) || file.info(name).dimensions != extents_of(to.dims))
+    throw file_error("vivace: the checkpoint is of another network or optimiser", path,
+                     file.has(name) ? name + " of other extents" : "no tensor " + name,
+                     name + " of " + std::to_string(to.dims.size()) + " numbers, as this network has it");
+  file.copy(name, extents_of(to.dims), to.data);
+}
+
+template <class Real>
+void read_variables(const io::safetensors_file& file, const std::string& path, const variables<Real>& values,
+                    bool optimiser_too) {
+  for (int p = 0; p < values.parameter_count(); ++p)
+    read_variable<Real>(file, path, std::string(values.parameter(p).name), values.parameter(p));
+  for (int s = 0; s < values.state_count(); ++s) {
+    const std::string name = state_name(values.state(s).name);
+    if (optimiser_too || file.has(name)) read_variable<Real>(file, path, name, values.state(s));
+  }
+}
+
+}  // namespace detail
+
+/// Writes a checkpoint; the file is replaced as a whole, so a crash or a full disk leaves the old one.
+/// @throws file_error if it cannot be written
+template <class Real>
+void save(const training_engine<Real>& from, const std::string& path) {
+  const variables<Real>& values = from.values();
+  const training_progress& where = from.progress();
+  std::vector<io::tensor_view> tensors;
+  const auto add = [&](std::string name, const typename variables<Real>::entry& entry) {
+    tensors.emplace_back(std::move(name), std::span<const Real>(entry.data, static_cast<std::size_t>(entry.dims.size())),
+                         detail::extents_of(entry.dims));
+  };
+  for (int p = 0; p < values.parameter_count(); ++p) add(std::string(values.parameter(p).name), values.parameter(p));
+  for (int s = 0; s < values.state_count(); ++s) add(detail::state_name(values.state(s).name), values.state(s));
+  std::vector<double> epochs;
+  for (const epoch_record& one : where.history.epochs)
+    epochs.insert(epochs.end(), {static_cast<double>(one.epoch), one.train_loss, one.val_loss, one.val_accuracy,
+                                 one.rate, one.seconds});
+  std::vector<double> batches;
+  for (const batch_record& one : where.history.batches)
+    batches.insert(batches.end(), {static_cast<double>(one.epoch), static_cast<double>(one.batch),
+                                   static_cast<double>(one.size), one.loss});
+  const auto rows_of = [](const std::vector<double>& table, std::size_t columns) {
+    return io::extents{static_cast<std::int64_t>(table.size() / columns), static_cast<std::int64_t>(columns)};
+  };
+  tensors.emplace_back("trace.epochs", epochs, rows_of(epochs, 6));
+  tensors.emplace_back("trace.batches", batches, rows_of(batches, 4));
+  io::write_safetensors(path, tensors,
+                        {{"format", std::string(checkpoint_format)},
+                         {"epoch", std::to_string(where.epoch)},
+                         {"step", std::to_string(where.step)},
+                         {"seed", std::to_string(where.seed)}});
+}
+
+/// Brings a training back to where a checkpoint was written.
+/// @throws file_error if the file is no checkpoint, damaged, or of another network, optimiser, precision or seed
+template <class Real>
+void resume(training_engine<Real>& to, const std::string& path) {
+  const io::safetensors_file file(path);
+  const std::string* format = file.text("format");
+  if (format == nullptr || *format != checkpoint_format)
+    throw file_error("vivace: this is no checkpoint of this version", path,
+                     format == nullptr ? "no format entry" : *format, std::string(checkpoint_format));
+  training_progress where;
+  where.epoch = detail::number_in<int>(file, path, "epoch");
+  where.step = detail::number_in<std::int64_t>(file, path, "step");
+  where.seed = detail::number_in<std::uint64_t>(file, path, "seed");
+  if (where.seed != to.progress().seed)
+    throw file_error("vivace: the checkpoint is of a training with another seed", path,
+                     "seed " + std::to_string(where.seed), "seed " + std::to_string(to.progress().seed));
+  const auto table = [&](const char* name, std::int64_t columns) {
+    const io::extents dims = file.info(name).dimensions;
+    if (dims.size() != 2 || dims[1] != columns)
+      throw file_error("vivace: the checkpoint's trace is damaged", path, std::string(name), "a table of its columns");
+    std::vector<double> numbers(static_cast<std::size_t>(dims[0] * dims[1]));
+    file.copy(name, dims, numbers.data());
+    return numbers;
+  };
+  const std::vector<double> epochs = table("trace.epochs", 6);
+  for (std::size_t i = 0; i < epochs.size(); i += 6)
+    where.history.epochs.push_back({static_cast<int>(epochs[i]), epochs[i + 1], epochs[i + 2], epochs[i + 3],
+                                    epochs[i + 4], epochs[i + 5]});
+  const std::vector<double> batches = table("trace.batches", 4);
+  for (std::size_t i = 0; i < batches.size(); i += 4)
+    where.history.batches.push_back({static_cast<int>(batches[i]), static_cast<int>(batches[i + 1]),
+                                     static_cast<int>(batches[i + 2]), batches[i + 3]});
+  detail::read_variables(file, path, to.values(), true);
+  to.progress() = std::move(where);
+}
+
+/// Loads parameters, and running statistics if the file has them, by name: from a checkpoint or from any safetensors
+/// file with tensors of these names.
+/// @throws file_error if a parameter is missing or has other extents
+template <class Real>
+void load_weights(training_engine<Real>& to, const std::string& path) {
+  const io::safetensors_file file(path);
+  detail::read_variables(file, path, to.values(), false);
+}
+
+/// The same for a trainer.
+template <class Trainer>
+requires requires(Trainer& self) { self.engine(); }
+void save(Trainer& from, const std::string& path) { save(from.engine(), path); }
+template <class Trainer>
+requires requires(Trainer& self) { self.engine(); }
+void resume(Trainer& to, const std::string& path) { resume(to.engine(), path); }
+template <class Trainer>
+requires requires(Trainer& self) { self.engine(); }
+void load_weights(Trainer& to, const std::string& path) { load_weights(to.engine(), path); }
+
+/// Callback: writes a checkpoint after every `every` epochs and at the end.
+struct checkpoint {
+  std::string path;
+  int every = 1;
+
+  void on_epoch(training_state& state) const {
+    if ((state.epoch + 1) % every == 0 || state.epoch + 1 == state.epochs) write(state);
+  }
+
+ private:
+  void write(const training_state& state) const {
+    if (const auto* single = dynamic_cast<const training_engine<float>*>(&state)) save(*single, path);
+    if (const auto* twice = dynamic_cast<const training_engine<double>*>(&state)) save(*twice, path);
+  }
+};
+
+}  // namespace vivace::inline VIVACE_TARGET

@@ -1,0 +1,76 @@
+#pragma once
+#include <vivace/core/policy.hpp>
+#include <vivace/exec/step.hpp>
+#include <vivace/nn/model.hpp>
+#include <vivace/optim/training_graph.hpp>
+
+/// @file
+/// Graphs and plans of a network tag as constants, one variable a pass.
+
+namespace vivace::inline VIVACE_TARGET {
+
+/// Instantiated with the mistake of an architecture, so that the compiler prints it.
+template <diagnosis Found>
+struct network {
+  static_assert(Found.what == problem::none,
+                "vivace: this architecture does not fit together; the diagnosis above says what is wrong, "
+                "in which layer, the shape it got and the shape it needs");
+  static constexpr bool fits = true;
+};
+
+/// A graph or plan, frozen: Maker{}() is evaluated once for its size and once for its content.
+template <class Maker>
+inline constexpr auto frozen_graph_of = frozen_graph<sizes_of(Maker{}())>(Maker{}());
+template <class Maker>
+inline constexpr auto frozen_plan_of = frozen_plan<sizes_of(Maker{}())>(Maker{}());
+
+/// The graph of a network, not frozen: for code that runs passes of its own.
+template <class Net>
+struct model_of {
+  constexpr graph operator()() const { return model_graph(Net::graph, true); }
+};
+
+template <class Net>
+inline constexpr diagnosis mistake_of = model_of<Net>{}().mistake;
+
+template <class Net, class Optimiser, class Clipping>
+struct training_graph_of {
+  constexpr graph operator()() const {
+    return training_graph<Optimiser, Clipping>(model_graph(Net::graph, true));
+  }
+};
+
+template <class Net, class Optimiser, class Clipping>
+struct prediction_graph_of {
+  constexpr graph operator()() const {
+    return prediction_graph(model_graph(Net::graph, false), model_graph(Net::graph, true));
+  }
+};
+
+/// The plan of the graph that GraphMaker makes.
+template <class GraphMaker, int Batch, class Kernels>
+struct plan_of {
+  constexpr plan operator()() const {
+    const graph from = frozen_graph_of<GraphMaker>.thaw();
+    if constexpr (Kernels::fused)
+      return make_plan(from, fuse(from), Batch, &Kernels::workspace);
+    else
+      return make_plan(from, unfused(from), Batch, &Kernels::workspace);
+  }
+};
+
+/// Everything about a network's training that the compiler knows: graphs, plans, sizes, kernels.
+template <class Net, int Batch, class Optimiser, class Clipping, class Kernels, class Real>
+struct compiled {
+  static_assert(network<mistake_of<Net>>::fits);
+  static constexpr const auto& training = frozen_graph_of<training_graph_of<Net, Optimiser, Clipping>>;
+  static constexpr const auto& prediction = frozen_graph_of<prediction_graph_of<Net, Optimiser, Clipping>>;
+  static constexpr const auto& training_plan =
+      frozen_plan_of<plan_of<training_graph_of<Net, Optimiser, Clipping>, Batch, Kernels>>;
+  static constexpr const auto& prediction_plan =
+      frozen_plan_of<plan_of<prediction_graph_of<Net, Optimiser, Clipping>, Batch, Kernels>>;
+  static constexpr op_set operations = operations_of(training_plan.view()) | operations_of(prediction_plan.view());
+  static constexpr kernel_table<Real> kernels = kernels_for<Kernels, Real, operations>();
+};
+
+}  // namespace vivace::inline VIVACE_TARGET

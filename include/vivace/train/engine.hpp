@@ -1,0 +1,242 @@
+#pragma once
+#include <chrono>
+#include <cmath>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <vivace/data/loader.hpp>
+#include <vivace/exec/instance.hpp>
+#include <vivace/optim/optimiser.hpp>
+#include <vivace/train/callback.hpp>
+#include <vivace/train/metrics.hpp>
+
+namespace vivace::inline VIVACE_TARGET {
+
+/// What a trainer is made of, once the types of its policies have done their work.
+template <class Real>
+struct engine_setup {
+  graph_view training_graph, prediction_graph;
+  plan_view training_plan, prediction_plan;
+  kernel_table<Real> kernels;
+  parallel lanes;
+  std::uint64_t seed = 0;
+  const void* optimiser = nullptr;
+  void (*set_optimiser)(const void*, const step_position&, double* to) = nullptr;
+  const void* schedule = nullptr;
+  double (*rate_factor)(const void*, double epoch) = nullptr;
+  double clipping = 0;  ///< value of the setting "clipping", if the graph has one
+};
+
+/// Where a training stands, apart from the values of its variables.
+struct training_progress {
+  int epoch = 0;            ///< epochs done
+  std::int64_t step = 0;    ///< steps done
+  std::uint64_t seed = 0;
+  trace history;
+};
+
+/// The training loop. It knows no network and no policy by type, so it is compiled once for each precision.
+template <class Real>
+class training_engine : public training_state {
+ public:
+  explicit training_engine(const engine_setup<Real>& setup)
+      : setup_(setup), values_(setup.training_graph, setup.training_plan),
+        train_(setup.training_graph, setup.training_plan, setup.kernels, values_),
+        predict_(setup.prediction_graph, setup.prediction_plan, setup.kernels, values_),
+        scalars_(static_cast<std::size_t>(setup.training_graph.settings.size()) + 1) {
+    progress_.seed = setup.seed;
+    values_.initialise(setup.seed);
+  }
+
+  [[nodiscard]] variables<Real>& values() { return values_; }
+  [[nodiscard]] const variables<Real>& values() const { return values_; }
+  [[nodiscard]] training_progress& progress() { return progress_; }
+  [[nodiscard]] const training_progress& progress() const { return progress_; }
+  [[nodiscard]] int batch_size() const { return setup_.training_plan.batch; }
+  [[nodiscard]] const engine_setup<Real>& setup() const { return setup_; }
+
+  /// Trains until `epoch_count` epochs are done, counting those done before.
+  /// @param evaluate_now called after each epoch if there is validation data
+  /// @throws error if the loss is not finite
+  template <class Evaluate>
+  const trace& fit(data::loader<Real>& loader, int epoch_count, std::span<const callback_handle> callbacks,
+                   Evaluate&& evaluate_now) {
+    check(setup_.training_graph, loader);
+    epochs = epoch_count;
+    batches = static_cast<int>(loader.batches());
+    stop = false;
+    notify(callbacks, training_event::begin);
+    while (progress_.epoch < epoch_count && !stop) {
+      run_epoch(loader, callbacks);
+      evaluate_now(progress_.history.epochs.back());
+      ++progress_.epoch;
+      notify(callbacks, training_event::epoch);
+    }
+    notify(callbacks, training_event::end);
+    return progress_.history;
+  }
+
+  /// One step on a batch: forward, backward, update.
+  /// @return the batch's loss before the update
+  Real step(const data::batch_view<Real>& given, double epoch_position) {
+    set_scalars(epoch_position);
+    set_inputs(train_, given);
+    train_({.lanes = setup_.lanes,
+            .seed = setup_.seed,
+            .step = static_cast<std::uint32_t>(progress_.step),
+            .samples = given.size});
+    ++progress_.step;
+    return train_.loss();
+  }
+
+  /// Loss and, with labels, accuracy over all samples of a loader that does not shuffle.
+  evaluation evaluate(data::loader<Real>& loader) {
+    check(setup_.prediction_graph, loader);
+    evaluation result;
+    double total = 0;
+    std::int64_t right = 0;
+    bool labelled = false;
+    loader.start_epoch(0);
+    while (const auto* given = loader.next()) {
+      forward(*given);
+      total += static_cast<double>(predict_.loss()) * given->size;
+      result.samples += given->size;
+      if (given->labels == nullptr || !has_predictions()) continue;
+      labelled = true;
+      const tensor<const Real> scores = predict_.output("prediction");
+      result.classes = scores.dims[scores.dims.rank - 1];
+      const auto classes = static_cast<std::size_t>(result.classes);
+      if (result.confusion.empty()) result.confusion.resize(classes * classes, 0);
+      for (int i = 0; i < given->size; ++i) {
+        const int guess = largest(scores.data + std::int64_t{i} * result.classes, result.classes);
+        if (guess == given->labels[i]) ++right;
+        ++result.confusion[static_cast<std::size_t>(given->labels[i]) * classes + static_cast<std::size_t>(guess)];
+      }
+    }
+    if (result.samples > 0) result.loss = total / static_cast<double>(result.samples);
+    if (labelled) result.accuracy = static_cast<double>(right) / static_cast<double>(result.samples);
+    return result;
+  }
+
+  /// Runs the model forward on one batch; `prediction(name)` then holds the results.
+  void forward(const data::batch_view<Real>& given) {
+    set_inputs(predict_, given);
+    predict_({.lanes = setup_.lanes, .seed = setup_.seed, .step = 0, .samples = given.size});
+  }
+  [[nodiscard]] tensor<const Real> prediction(std::string_view name = "prediction") const {
+    return predict_.output(name);
+  }
+  [[nodiscard]] std::size_t prediction_arena_bytes() const { return predict_.arena_bytes(); }
+
+  void keep_weights() override {
+    const Real* from = values_.parameters();
+    kept_.assign(from, from + setup_.training_plan.parameter_size);
+    const Real* state = values_.states();
+    kept_states_.assign(state, state + setup_.training_plan.state_size);
+  }
+  void restore_weights() override {
+    if (kept_.empty()) return;
+    std::copy(kept_.begin(), kept_.end(), values_.parameters());
+    std::copy(kept_states_.begin(), kept_states_.end(), values_.states());
+  }
+  [[nodiscard]] const trace& history() const override { return progress_.history; }
+
+ private:
+  using clock = std::chrono::steady_clock;
+
+  void run_epoch(data::loader<Real>& loader, std::span<const callback_handle> callbacks) {
+    const clock::time_point start = clock::now();
+    clock::duration outside{};  // spent in callbacks
+    epoch = progress_.epoch;
+    batch = 0;
+    samples = 0;
+    mean_loss = 0;
+    double total = 0;
+    loader.start_epoch(epoch);
+    while (const auto* next = loader.next()) {
+      const double done = static_cast<double>(next->position) / static_cast<double>(loader.size());
+      const auto loss = static_cast<double>(step(*next, epoch + done));
+      if (!std::isfinite(loss)) fail(loss);
+      progress_.history.batches.push_back({epoch, batch, next->size, loss});
+      total += loss * next->size;
+      samples += next->size;
+      ++batch;
+      mean_loss = total / static_cast<double>(samples);
+      if (callbacks.empty()) continue;
+      const clock::time_point before = clock::now();
+      seconds = std::chrono::duration<double>(before - start - outside).count();
+      notify(callbacks, training_event::batch);
+      outside += clock::now() - before;
+    }
+    epoch_record record{.epoch = epoch, .train_loss = mean_loss};
+    record.rate = setup_.rate_factor(setup_.schedule, epoch + 1);
+    record.seconds = seconds = std::chrono::duration<double>(clock::now() - start - outside).count();
+    progress_.history.epochs.push_back(record);
+  }
+
+  [[noreturn]] void fail(double loss) const {
+    throw error("vivace: the loss is not finite, training stops",
+                "epoch " + std::to_string(epoch) + ", batch " + std::to_string(batch), std::to_string(loss),
+                "a lower rate, clip_norm, or inputs without NaN; the last checkpoint is untouched");
+  }
+
+  void notify(std::span<const callback_handle> callbacks, training_event event) {
+    for (const callback_handle& one : callbacks) one(event, *this);
+  }
+
+  void set_scalars(double epoch_position) {
+    const graph_view& graph = setup_.training_graph;
+    setup_.set_optimiser(setup_.optimiser,
+                         {progress_.step, setup_.rate_factor(setup_.schedule, epoch_position)}, scalars_.data());
+    for (int i = 0; i < graph.settings.size(); ++i)
+      train_.settings()[i] = static_cast<Real>(
+          graph.settings[i].name.view() == "clipping" ? setup_.clipping : scalars_[static_cast<std::size_t>(i)]);
+  }
+
+  /// The first input takes the features, the second the targets; labels take labels.
+  static void set_inputs(instance<Real>& run, const data::batch_view<Real>& given) {
+    const graph_view& graph = run.structure();
+    int numbers = 0;
+    for (int i = 0; i < graph.inputs.size(); ++i) {
+      if (graph.nodes[graph.inputs[i].node].kind == op::labels)
+        run.set_input(i, given.labels);
+      else
+        run.set_input(i, numbers++ == 0 ? given.features : given.targets);
+    }
+  }
+
+  /// @throws error if the loader's samples are not what the graph's inputs are
+  static void check(const graph_view& graph, const data::loader<Real>& loader) {
+    int numbers = 0;
+    for (const port& input : graph.inputs) {
+      const shape& dims = graph.nodes[input.node].dims;
+      const std::string where = "input " + std::string(input.name.view());
+      if (graph.nodes[input.node].kind == op::labels) {
+        if (!loader.labelled())
+          throw error("vivace: the network needs labels", where, "a data set without labels", "a labelled data set");
+        continue;
+      }
+      const std::int64_t got = numbers == 0 ? loader.sample_shape().size() : loader.target_size();
+      if (got != dims.size())
+        throw error("vivace: the data set does not fit the network", where, std::to_string(got) + " numbers a sample",
+                    std::to_string(dims.size()) + " numbers a sample");
+      ++numbers;
+    }
+  }
+
+  [[nodiscard]] bool has_predictions() const {
+    for (const port& output : setup_.prediction_graph.outputs)
+      if (output.name.view() == "prediction") return true;
+    return false;
+  }
+
+  engine_setup<Real> setup_;
+  variables<Real> values_;
+  instance<Real> train_, predict_;
+  training_progress progress_;
+  std::vector<double> scalars_;
+  std::vector<Real> kept_, kept_states_;
+};
+
+}  // namespace vivace::inline VIVACE_TARGET

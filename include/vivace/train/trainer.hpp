@@ -1,0 +1,240 @@
+#pragma once
+#include <vivace/exec/serial.hpp>
+#include <vivace/kernel/cpu/cpu.hpp>
+#include <vivace/optim/schedule.hpp>
+#include <vivace/optim/sgd.hpp>
+#include <vivace/train/compiled.hpp>
+#include <vivace/train/engine.hpp>
+
+namespace vivace::inline VIVACE_TARGET {
+
+/// How many epochs fit() trains, counting those of a resumed training.
+struct epochs {
+  int count = 1;
+};
+
+/// Samples of a batch that fit() trains on, at most the compile-time batch, which is the default.
+struct batch_of {
+  int samples = 0;
+};
+
+/// Data that fit() evaluates the network on after each epoch.
+template <class Source>
+struct validation {
+  Source set;
+};
+template <class Source>
+validation(Source) -> validation<Source>;
+
+/// A change of each sample that fit() makes anew in each epoch, such as data::random_flip{}.
+template <class Transform>
+struct augment {
+  Transform change;
+};
+template <class Transform>
+augment(Transform) -> augment<Transform>;
+
+template <class Type>
+inline constexpr bool is_validation = false;
+template <class Source>
+inline constexpr bool is_validation<validation<Source>> = true;
+template <class Type>
+inline constexpr bool is_augment = false;
+template <class Transform>
+inline constexpr bool is_augment<augment<Transform>> = true;
+
+/// The types that policies select.
+template <class Net, class... Policies>
+struct selection {
+  template <class Family>
+  static constexpr bool at_most_one = members_of_family<Family, Policies...> <= 1;
+  static_assert(at_most_one<batch_family>, "vivace: two batch sizes are given; keep one");
+  static_assert(at_most_one<optimiser_family>, "vivace: two optimisers are given; keep one");
+  static_assert(at_most_one<executor_family>, "vivace: two executors are given (serial, threads, tbb); keep one");
+  static_assert(at_most_one<kernels_family>, "vivace: two sets of kernels are given; keep one");
+  static_assert(at_most_one<precision_family>, "vivace: two precisions are given (f32, f64); keep one");
+  static_assert(at_most_one<seed_family>, "vivace: two seeds are given; keep one");
+  static_assert(at_most_one<schedule_family>, "vivace: two schedules are given; keep one");
+  static_assert(at_most_one<clipping_family>, "vivace: two clippings are given; keep one");
+
+  using batch_policy = selected_t<batch_family, batch_size<128>, Policies...>;
+  using optimiser = selected_t<optimiser_family, sgd, Policies...>;
+  using executor = selected_t<executor_family, serial, Policies...>;
+  using kernels = selected_t<kernels_family, fast_kernels, Policies...>;
+  using real = typename selected_t<precision_family, f32, Policies...>::real;
+  using schedule = selected_t<schedule_family, constant_rate, Policies...>;
+  using clipping = selected_t<clipping_family, no_clipping, Policies...>;
+  using code = compiled<Net, batch_policy::value, optimiser, clipping, typename kernels::table, real>;
+};
+
+/// Trains a network.
+///
+/// Made of a network tag and policies in any order: batch<128>, an optimiser, an executor (serial{}, threads{}, tbb{}),
+/// a seed, a schedule, clip_norm{}, a precision (f32{}, f64{}). All memory is allocated by the constructor; a step
+/// allocates nothing. One seed gives the same bits for any executor and any number of threads.
+/// @code
+/// vv::trainer trainer{lenet{}, vv::batch<128>, vv::adamw{.rate = 1e-3}, vv::tbb{.threads = 2}, vv::seed{1}};
+/// const vv::trace trace = trainer.fit(data.train, vv::epochs{5}, vv::progress{});
+/// @endcode
+template <network_tag Net, policy... Policies>
+class trainer {
+  using chosen = selection<Net, Policies...>;
+  using code = typename chosen::code;
+
+ public:
+  using real = typename chosen::real;
+  static constexpr int batch_limit = chosen::batch_policy::value;
+
+  explicit trainer(Net, const Policies&... policies)
+      : optimiser_(select_policy<optimiser_family>(sgd{}, policies...)),
+        schedule_(select_policy<schedule_family>(constant_rate{}, policies...)),
+        executor_(select_policy<executor_family>(serial{}, policies...)), engine_(setup(policies...)) {}
+  trainer(const trainer&) = delete;
+  trainer& operator=(const trainer&) = delete;
+
+  /// Trains on a data set.
+  /// @param settings epochs{n}, batch_of{n}, validation{set}, augment{transform}, and callbacks such as progress{}, in
+  /// any order
+  /// @return losses of all epochs and batches, those before a resume included
+  /// @throws error if the data do not fit the network, the batch is out of range or the loss is not finite
+  template <data::source<real> Source, class... Settings>
+  trace fit(const Source& set, Settings&&... settings) {
+    int count = 1;
+    ((count = epochs_of(settings, count)), ...);
+    std::vector<callback_handle> callbacks;
+    (add_callback(callbacks, settings), ...);
+    const auto with_data = [&](data::loader<real>& batches) -> trace {
+      return engine_.fit(batches, count, callbacks, [&](epoch_record& record) { (validate(settings, record), ...); });
+    };
+    const auto transform = transform_of(settings...);
+    int samples = batch_limit;
+    ((samples = samples_of(settings, samples)), ...);
+    data::loader<real> batches(set, samples, seed_, {}, transform);
+    return with_data(batches);
+  }
+
+  /// Loss, accuracy and confusion matrix over a data set.
+  template <data::source<real> Source>
+  evaluation evaluate(const Source& set) {
+    data::loader<real> batches(set, batch_limit, seed_, {.shuffle = false});
+    return engine_.evaluate(batches);
+  }
+
+  /// One step on a batch that the caller made; features and labels or targets as the network needs them.
+  /// @return the loss before the update
+  real step(const data::batch_view<real>& batch) { return engine_.step(batch, engine_.progress().epoch); }
+
+  /// Runs the network forward on up to a batch of samples.
+  /// @param features [count, sample shape]
+  /// @return the output "prediction" [count, ...], valid until the next call
+  tensor<const real> predict(const real* features, int count) {
+    static constexpr std::int32_t no_labels[batch_limit]{};
+    engine_.forward({.features = features, .labels = no_labels, .targets = features, .size = count});
+    tensor<const real> result = engine_.prediction();
+    result.dims = result.dims.at(count);
+    return result;
+  }
+
+  [[nodiscard]] variables<real>& values() { return engine_.values(); }
+  [[nodiscard]] const variables<real>& values() const { return engine_.values(); }
+  [[nodiscard]] training_engine<real>& engine() { return engine_; }
+  [[nodiscard]] const trace& history() const { return engine_.progress().history; }
+
+ private:
+  template <class Setting>
+  static int epochs_of(const Setting& setting, int otherwise) {
+    if constexpr (std::is_same_v<Setting, epochs>)
+      return setting.count;
+    else
+      return otherwise;
+  }
+  template <class Setting>
+  static int samples_of(const Setting& setting, int otherwise) {
+    if constexpr (std::is_same_v<Setting, batch_of>) {
+      if (setting.samples < 1 || setting.samples > batch_limit)
+        throw error("vivace: the batch is out of range", "batch_of", std::to_string(setting.samples),
+                    "1 to " + std::to_string(batch_limit) + " samples, the batch that the trainer was compiled for");
+      return setting.samples;
+    } else {
+      return otherwise;
+    }
+  }
+  template <class Setting>
+  static void add_callback(std::vector<callback_handle>& to, Setting& setting) {
+    using plain = std::remove_cvref_t<Setting>;
+    static_assert(std::is_same_v<plain, epochs> || std::is_same_v<plain, batch_of> || is_validation<plain> ||
+                      is_augment<plain> || callback<plain>,
+                  "vivace: fit() takes epochs, batch_of, validation, augment and callbacks; a callback has on_begin, "
+                  "on_batch, on_epoch or on_end, each taking training_state&");
+    if constexpr (callback<plain>) to.push_back(callback_handle::to(const_cast<plain&>(setting)));
+  }
+  template <class Setting>
+  void validate(const Setting& setting, epoch_record& record) {
+    if constexpr (is_validation<std::remove_cvref_t<Setting>>) {
+      const evaluation found = evaluate(setting.set);
+      record.val_loss = found.loss;
+      record.val_accuracy = found.accuracy;
+    }
+  }
+  static data::no_transform transform_of() { return {}; }
+  template <class First, class... Rest>
+  static auto transform_of(const First& first, const Rest&... rest) {
+    if constexpr (is_augment<First>)
+      return first.change;
+    else
+      return transform_of(rest...);
+  }
+
+  engine_setup<real> setup(const Policies&... policies) {
+    seed_ = select_policy<seed_family>(seed{}, policies...).value;
+    engine_setup<real> result;
+    result.training_graph = code::training.view();
+    result.prediction_graph = code::prediction.view();
+    result.training_plan = code::training_plan.view();
+    result.prediction_plan = code::prediction_plan.view();
+    result.kernels = code::kernels;
+    result.lanes = executor_.lanes();
+    result.seed = seed_;
+    result.optimiser = &optimiser_;
+    result.set_optimiser = [](const void* self, const step_position& where, double* to) {
+      static_cast<const typename chosen::optimiser*>(self)->set(where, to);
+    };
+    result.schedule = &schedule_;
+    result.rate_factor = [](const void* self, double epoch) {
+      return static_cast<double>(static_cast<const typename chosen::schedule*>(self)->factor(epoch));
+    };
+    if constexpr (chosen::clipping::active)
+      result.clipping = select_policy<clipping_family>(no_clipping{}, policies...).norm;
+    return result;
+  }
+
+  std::uint64_t seed_ = 0;
+  typename chosen::optimiser optimiser_;
+  typename chosen::schedule schedule_;
+  typename chosen::executor::executor executor_;
+  training_engine<real> engine_;
+};
+
+template <class Net, class... Policies>
+trainer(Net, Policies...) -> trainer<Net, Policies...>;
+
+/// Number of trained parameters of a network.
+template <network_tag Net>
+inline constexpr std::int64_t parameters = [] {
+  std::int64_t total = 0;
+  const graph model = model_graph(Net::graph, true);
+  for (const variable& one : model.parameters) total += model.nodes[one.node].dims.size();
+  return total;
+}();
+
+/// Bytes that a training step needs under the given policies, for any number of threads: parameters, gradients,
+/// optimiser state, activations, workspace.
+template <network_tag Net, auto... Policies>
+inline constexpr std::int64_t arena_bytes = [] {
+  using chosen = selection<Net, std::remove_cvref_t<decltype(Policies)>...>;
+  const auto& plan = chosen::code::training_plan;
+  return static_cast<std::int64_t>(sizeof(typename chosen::real)) *
+         (plan.parameter_size + plan.state_size + plan.arena_size);
+}();
+
+}  // namespace vivace::inline VIVACE_TARGET
