@@ -106,7 +106,8 @@ class fuser {
       const std::int32_t overwritten_at = stored < index ? stored : result_.group[stored];
       if (root > overwritten_at) return false;
       // The same command may overwrite what it reads only element by element.
-      if (root == overwritten_at && (head || graph_.nodes[operand].dims.size() != current.dims.size())) return false;
+      const bool in_place = !head && is_elementwise(graph_.nodes[root].kind);
+      if (root == overwritten_at && (!in_place || graph_.nodes[operand].dims.size() != current.dims.size())) return false;
     }
     return true;
   }

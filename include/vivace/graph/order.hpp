@@ -183,27 +183,41 @@ constexpr graph with_updates_placed(const graph& from, const sequence<update_ran
   return reordered(from, order);
 }
 
-/// Where an old value is read after its new value is made, adds a copy at the end of the step that stores the new one.
-constexpr graph with_late_stores(const graph& from) {
-  graph result = from;
-  sequence<std::int32_t> last_reader(from.nodes.size(), -1);
+/// For each node, the last one that reads it, be it through an alias.
+constexpr sequence<std::int32_t> last_readers(const graph& from) {
+  sequence<std::int32_t> result(from.nodes.size(), -1);
   for (std::int32_t index = 0; index < from.nodes.size(); ++index) {
     if (from.nodes[index].kind == op::reshape) continue;
     for (std::int32_t operand : from.nodes[index].operand) {
       while (operand >= 0 && from.nodes[operand].kind == op::reshape) operand = from.nodes[operand].operand[0];
-      if (operand >= 0) last_reader[operand] = index;
+      if (operand >= 0) result[operand] = index;
     }
   }
+  return result;
+}
+
+/// Adds copies to the end of the step where a new value cannot be made in the place of the old one: because the old one
+/// is still read, because what makes the new one reads the old one in another order than it writes, or because the new
+/// one stands elsewhere already.
+constexpr graph with_late_stores(const graph& from) {
+  graph result = from;
+  const auto copy = [&](assignment& store) {
+    const shape dims = from.nodes[store.target].dims;
+    result.nodes.push_back({.kind = op::affine, .dims = dims, .operand = {store.value, -1, -1}});
+    store.value = result.nodes.size() - 1;
+  };
   sequence<char> stores(from.nodes.size(), 0);
-  for (const assignment& store : from.assignments) ++stores[store.value];
+  for (const assignment& store : from.assignments)
+    if (stores[store.value] < 2) ++stores[store.value];
   for (assignment& store : result.assignments) {
     const op kind = from.nodes[store.value].kind;
-    const bool computed = !is_source(kind) && kind != op::reshape;
-    const bool shared = stores[store.value] > 1;  // one value cannot be made in two places
-    if (computed && !shared && last_reader[store.target] <= store.value) continue;
-    node copy{.kind = op::affine, .dims = from.nodes[store.target].dims, .operand = {store.value, -1, -1}};
-    result.nodes.push_back(copy);
-    store.value = result.nodes.size() - 1;
+    if (is_source(kind) || kind == op::reshape || stores[store.value] > 1) copy(store);
+  }
+  const sequence<std::int32_t> last_reader = last_readers(result);
+  for (assignment& store : result.assignments) {
+    const std::int32_t reader = last_reader[store.target];
+    const bool in_place = reader == store.value && is_elementwise(result.nodes[reader].kind);
+    if (reader >= store.value && !in_place) copy(store);
   }
   return result;
 }

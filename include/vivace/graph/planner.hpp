@@ -149,7 +149,7 @@ class planner {
         if (fed)
           made.fed_register = operand_code(made, current, 0, root);
         else
-          made.head_register = register_[member] = take_register(made);
+          made.head_register = register_[member] = made.registers++;  // set before the program starts
       } else {
         write_instruction(made, current, member, root);
       }

@@ -1,6 +1,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+
 #include <vivace/core/parallel.hpp>
 #include <vivace/kernel/cpu/gemm.hpp>
 #include <vivace/kernel/cpu/image.hpp>
@@ -111,33 +112,33 @@ constexpr conv_plan plan_weight_gradient(const conv_geometry& g) {
   plan.other = g.groups * width * round_up(in * taps, 8);  // the partial sum
   return plan;
 }
-/// Elements of T that conv2d needs as workspace.
+/// Elements of Real that conv2d needs as workspace.
 constexpr std::int64_t conv2d_workspace(const conv_geometry& g) { return plan_forward(g).all(); }
-/// Elements of T that conv2d_input_gradient needs as workspace.
+/// Elements of Real that conv2d_input_gradient needs as workspace.
 constexpr std::int64_t conv2d_input_gradient_workspace(const conv_geometry& g) { return plan_input_gradient(g).all(); }
-/// Elements of T that conv2d_weight_gradient needs as workspace.
+/// Elements of Real that conv2d_weight_gradient needs as workspace.
 constexpr std::int64_t conv2d_weight_gradient_workspace(const conv_geometry& g) {
   return plan_weight_gradient(g).all();
 }
 
 /// A sum over taps and channels of a padded image, for every pixel of a grid and every output channel.
-template <class T>
+template <class Real>
 struct tap_sum {
   int channels, outputs, taps;
   const std::int64_t* offset;         // of each tap in a plane
   const std::int64_t* weight_offset;  // of each tap in a panel of weights
-  const T* weights;                   // [panels of outputs][taps][channels][rows of a tile]
+  const Real* weights;                   // [panels of outputs][taps][channels][rows of a tile]
   int grid_h, grid_w;
   std::int64_t plane, pitch;        // of the image
   std::int64_t out_channel, out_h;  // strides of the result, whose lines are contiguous
-  const T* next;                    // what will be read after this sum, and how much of it
+  const Real* next;                    // what will be read after this sum, and how much of it
   std::int64_t next_count;
 };
 
 /// Multiplies one tile of pixels with all panels of weights, and hands each result to emit(output, work, outputs).
-template <class T, class Emit>
-[[gnu::always_inline]] inline void for_outputs(const tap_sum<T>& sum, tile<T>& work, Emit&& emit) {
-  using size = tuning::gemm<T>;
+template <class Real, class Emit>
+[[gnu::always_inline]] inline void for_outputs(const tap_sum<Real>& sum, tile<Real>& work, Emit&& emit) {
+  using size = tuning::gemm<Real>;
   work.a_step = size::rows;
   work.b_step = sum.plane;
   work.steps = sum.channels;
@@ -152,71 +153,71 @@ template <class T, class Emit>
 
 /// Lines of the grid as whole vectors, the last of a line drawn back to end with it: results go straight to their
 /// place.
-template <class T>
-void sum_taps_by_line(const tap_sum<T>& sum, const T* image, T* out) {
-  using size = tuning::gemm<T>;
-  const int across = (sum.grid_w + lanes<T> - 1) / lanes<T>, all = across * sum.grid_h;
-  tile<T> work;
-  lookahead<T> next(sum.next, sum.next_count, (all + size::vectors - 1) / size::vectors);
+template <class Real>
+void sum_taps_by_line(const tap_sum<Real>& sum, const Real* image, Real* out) {
+  using size = tuning::gemm<Real>;
+  const int across = (sum.grid_w + lanes<Real> - 1) / lanes<Real>, all = across * sum.grid_h;
+  tile<Real> work;
+  lookahead<Real> next(sum.next, sum.next_count, (all + size::vectors - 1) / size::vectors);
   for (int from = 0; from < all; from += size::vectors) {
     next.step();
     const int vectors = (std::min)(size::vectors, all - from);
     for (int j = 0; j < size::vectors; ++j) {
       const int at = from + (std::min)(j, vectors - 1), y = at / across;
-      const int x = (std::min)(at % across * lanes<T>, sum.grid_w - lanes<T>);
+      const int x = (std::min)(at % across * lanes<Real>, sum.grid_w - lanes<Real>);
       work.b[j] = image + y * sum.pitch + x;
       work.place[j] = y * sum.out_h + x;
     }
     for_outputs(sum, work, [&](int output, int outputs) {
-      T* to = out + output * sum.out_channel;
+      Real* to = out + output * sum.out_channel;
       if (outputs == size::rows) return multiply_vectors(work, vectors, to, sum.out_channel, false);
-      alignas(64) T held[size::rows * size::columns];
-      tile<T> aside = work;
-      for (int j = 0; j < size::vectors; ++j) aside.place[j] = j * lanes<T>;
+      alignas(64) Real held[size::rows * size::columns];
+      tile<Real> aside = work;
+      for (int j = 0; j < size::vectors; ++j) aside.place[j] = j * lanes<Real>;
       multiply_vectors(aside, vectors, held, size::columns, false);
       for (int i = 0; i < outputs; ++i)
         for (int j = 0; j < vectors; ++j)
-          store(to + i * sum.out_channel + work.place[j], load(held + i * size::columns + j * lanes<T>));
+          store(to + i * sum.out_channel + work.place[j], load(held + i * size::columns + j * lanes<Real>));
     });
   }
 }
 
 /// The grid as one long line of the padded image: what falls between its lines is computed too and dropped.
-template <class T>
-void sum_taps_across_lines(const tap_sum<T>& sum, const T* image, T* out) {
-  using size = tuning::gemm<T>;
+template <class Real>
+void sum_taps_across_lines(const tap_sum<Real>& sum, const Real* image, Real* out) {
+  using size = tuning::gemm<Real>;
   const std::int64_t all = (sum.grid_h - 1) * sum.pitch + sum.grid_w;
   const std::int64_t extent = (sum.grid_h - 1) * sum.out_h + sum.grid_w;  // of a channel of the result
   struct piece {
     std::int64_t from, to, count;
     bool whole;  // may be written in whole vectors: what follows it in the channel is written later
   } pieces[size::columns];
-  tile<T> work;
-  for (int j = 0; j < size::vectors; ++j) work.place[j] = j * lanes<T>;
-  lookahead<T> next(sum.next, sum.next_count, (all + size::columns - 1) / size::columns);
+  tile<Real> work;
+  for (int j = 0; j < size::vectors; ++j) work.place[j] = j * lanes<Real>;
+  lookahead<Real> next(sum.next, sum.next_count, (all + size::columns - 1) / size::columns);
   for (std::int64_t from = 0; from < all; from += size::columns) {
     next.step();
     const std::int64_t end = (std::min)(all, from + size::columns);
-    const int vectors = static_cast<int>((end - from + lanes<T> - 1) / lanes<T>);
-    for (int j = 0; j < size::vectors; ++j) work.b[j] = image + from + (std::min)(j, vectors - 1) * lanes<T>;
+    const int vectors = static_cast<int>((end - from + lanes<Real> - 1) / lanes<Real>);
+    for (int j = 0; j < size::vectors; ++j) work.b[j] = image + from + (std::min)(j, vectors - 1) * lanes<Real>;
     int count = 0;
     for (std::int64_t at = from; at < end;) {
       const std::int64_t y = at / sum.pitch, x = at % sum.pitch;
       if (x < sum.grid_w) {
         const std::int64_t pixels = (std::min)(sum.grid_w - x, end - at), to = y * sum.out_h + x;
-        pieces[count++] = {at - from, to, pixels, to + round_up(pixels, lanes<T>) <= extent};
+        pieces[count++] = {at - from, to, pixels, to + round_up(pixels, lanes<Real>) <= extent};
       }
       at += sum.pitch - x;
     }
     for_outputs(sum, work, [&](int output, int outputs) {
-      alignas(64) T held[size::rows * size::columns + lanes<T>];
+      alignas(64) Real held[size::rows * size::columns + lanes<Real>];
       multiply_vectors(work, vectors, held, size::columns, false);
       for (int i = 0; i < outputs; ++i)
         for (int p = 0; p < count; ++p) {
-          T* to = out + (output + i) * sum.out_channel + pieces[p].to;
-          const T* values = held + i * size::columns + pieces[p].from;
+          Real* to = out + (output + i) * sum.out_channel + pieces[p].to;
+          const Real* values = held + i * size::columns + pieces[p].from;
           if (pieces[p].whole)
-            for (std::int64_t at = 0; at < pieces[p].count; at += lanes<T>) store(to + at, load(values + at));
+            for (std::int64_t at = 0; at < pieces[p].count; at += lanes<Real>) store(to + at, load(values + at));
           else
             copy_short(to, values, pieces[p].count);
         }
@@ -224,17 +225,17 @@ void sum_taps_across_lines(const tap_sum<T>& sum, const T* image, T* out) {
   }
 }
 
-template <class T>
-[[gnu::noinline]] void sum_taps(const tap_sum<T>& sum, const T* image, T* out) {
+template <class Real>
+[[gnu::noinline]] void sum_taps(const tap_sum<Real>& sum, const Real* image, Real* out) {
   if (sum.grid_h <= 0 || sum.grid_w <= 0) return;
   if (sum.taps == 0 || sum.channels == 0) {
     for (int output = 0; output < sum.outputs; ++output)
-      for (int y = 0; y < sum.grid_h; ++y) std::fill_n(out + output * sum.out_channel + y * sum.out_h, sum.grid_w, T{});
+      for (int y = 0; y < sum.grid_h; ++y) std::fill_n(out + output * sum.out_channel + y * sum.out_h, sum.grid_w, Real{});
     return;
   }
   // By line, unless the vectors drawn back cost more than the pixels between lines.
-  const std::int64_t by_line = round_up(sum.grid_w, lanes<T>) * sum.grid_h;
-  if (sum.grid_w >= lanes<T> && by_line * 9 <= round_up(sum.grid_h * sum.pitch, lanes<T>) * 10)
+  const std::int64_t by_line = round_up(sum.grid_w, lanes<Real>) * sum.grid_h;
+  if (sum.grid_w >= lanes<Real> && by_line * 9 <= round_up(sum.grid_h * sum.pitch, lanes<Real>) * 10)
     sum_taps_by_line(sum, image, out);
   else
     sum_taps_across_lines(sum, image, out);
@@ -242,20 +243,20 @@ template <class T>
 
 /// Calls body(image, group, padded image, rest of the slot, output) for every image of the batch; hands each output
 /// image to the epilogue channel by channel.
-template <class T, class Body>
-void for_images(const conv_geometry& g, const conv_plan& plan, std::int64_t channel, int channels, T* slots, T* result,
-                const epilogue<T>* finish, const parallel& run, Body&& body) {
+template <class Real, class Body>
+void for_images(const conv_geometry& g, const conv_plan& plan, std::int64_t channel, int channels, Real* slots, Real* result,
+                const epilogue<Real>* finish, const parallel& run, Body&& body) {
   const std::int64_t whole = channel * channels;
   (multiply_adds(g) < tuning::conv_serial ? parallel{} : run)(plan.tasks, [&](std::int64_t task) {
-    alignas(64) T local[tuning::conv_image];
-    alignas(64) T held[tuning::conv_held];
-    T* const slot = slots + task * plan.slot();
-    T* const rest = plan.on_stack() ? slot : slot + plan.image;
+    alignas(64) Real local[tuning::conv_image];
+    alignas(64) Real held[tuning::conv_held];
+    Real* const slot = slots + task * plan.slot();
+    Real* const rest = plan.on_stack() ? slot : slot + plan.image;
     const std::int64_t end = (std::min)(std::int64_t{g.batch}, (task + 1) * plan.images);
     for (std::int64_t image = task * plan.images; image < end; ++image)
       for (int group = 0; group < g.groups; ++group) {
         const std::int64_t first = (image * g.groups + group) * whole;
-        T* out = finish == nullptr ? result + first : plan.held > 0 ? rest : held;
+        Real* out = finish == nullptr ? result + first : plan.held > 0 ? rest : held;
         body(image, group, plan.on_stack() ? local : slot, rest + plan.held, out);
         if (finish != nullptr)
           for (int c = 0; c < channels; ++c)
@@ -266,15 +267,15 @@ void for_images(const conv_geometry& g, const conv_plan& plan, std::int64_t chan
 
 /// y = x convolved with w (a correlation, as usual). With an epilogue, a stretch never crosses a channel of an image.
 /// @param workspace conv2d_workspace(g) elements
-template <class T>
-void conv2d(const conv_geometry& g, const T* x, const T* w, T* y, const epilogue<T>* finish, T* workspace,
+template <class Real>
+void conv2d(const conv_geometry& g, const Real* x, const Real* w, Real* y, const epilogue<Real>* finish, Real* workspace,
             const parallel& run) {
-  constexpr int rows = tuning::gemm<T>::rows;
+  constexpr int rows = tuning::gemm<Real>::rows;
   const conv_plan plan = plan_forward(g);
   const image_layout& layout = plan.layout;
   const int in = g.in_channels / g.groups, out = g.out_channels / g.groups, taps = g.kernel_h * g.kernel_w;
   auto* offset = reinterpret_cast<std::int64_t*>(workspace);
-  T* weights = workspace + plan.tables;
+  Real* weights = workspace + plan.tables;
   const std::int64_t group_weights = plan.weights / g.groups;
   for (int tap = 0; tap < taps; ++tap) {
     offset[tap] = layout.offset(tap / g.kernel_w * g.dilation_h, tap % g.kernel_w * g.dilation_w);
@@ -285,11 +286,11 @@ void conv2d(const conv_geometry& g, const T* x, const T* w, T* y, const epilogue
       pack_weights(weights + group * group_weights, w + std::int64_t{group} * out * in * taps + tap,
                    std::int64_t{in} * taps, taps, out, in, taps, tap);
   for_images(g, plan, std::int64_t{g.out_height} * g.out_width, out, weights + plan.weights, y, finish, run,
-             [&](std::int64_t image, int group, T* slot, T*, T* to) {
+             [&](std::int64_t image, int group, Real* slot, Real*, Real* to) {
                const std::int64_t from = in * std::int64_t{g.height} * g.width;
-               const T* source = x + (image * g.groups + group) * from;
+               const Real* source = x + (image * g.groups + group) * from;
                fill_image(layout, in, source, slot);
-               sum_taps<T>({in, out, taps, offset, offset + taps, weights + group * group_weights, g.out_height,
+               sum_taps<Real>({in, out, taps, offset, offset + taps, weights + group * group_weights, g.out_height,
                             g.out_width, layout.plane(), layout.columns, std::int64_t{g.out_height} * g.out_width,
                             g.out_width, source + from, image + 1 < g.batch ? from : 0},
                            slot, to);
@@ -299,15 +300,15 @@ void conv2d(const conv_geometry& g, const T* x, const T* w, T* y, const epilogue
 /// dx: the gradient of the input for the gradient dy of the output. An image falls into stride_h * stride_w phases,
 /// each of which sees a fixed subset of the taps.
 /// @param workspace conv2d_input_gradient_workspace(g) elements
-template <class T>
-void conv2d_input_gradient(const conv_geometry& g, const T* dy, const T* w, T* dx, const epilogue<T>* finish,
-                           T* workspace, const parallel& run) {
-  constexpr int rows = tuning::gemm<T>::rows;
+template <class Real>
+void conv2d_input_gradient(const conv_geometry& g, const Real* dy, const Real* w, Real* dx, const epilogue<Real>* finish,
+                           Real* workspace, const parallel& run) {
+  constexpr int rows = tuning::gemm<Real>::rows;
   const conv_plan plan = plan_input_gradient(g);
   const image_layout& layout = plan.layout;
   const int in = g.in_channels / g.groups, out = g.out_channels / g.groups, taps = g.kernel_h * g.kernel_w;
   auto* offset = reinterpret_cast<std::int64_t*>(workspace);
-  T* weights = workspace + plan.tables;
+  Real* weights = workspace + plan.tables;
   const std::int64_t group_weights = plan.weights / g.groups;
   const auto in_phase = [&](int phase_h, int phase_w, int tap) {
     return tap / g.kernel_w * g.dilation_h % g.stride_h == phase_h &&
@@ -343,9 +344,9 @@ void conv2d_input_gradient(const conv_geometry& g, const T* dy, const T* w, T* d
   });
   for_images(
       g, plan, std::int64_t{g.height} * g.width, in, weights + plan.weights, dx, finish, run,
-      [&](std::int64_t image, int group, T* slot, T* phases, T* to) {
+      [&](std::int64_t image, int group, Real* slot, Real* phases, Real* to) {
         const std::int64_t from = out * std::int64_t{g.out_height} * g.out_width;
-        const T* source = dy + (image * g.groups + group) * from;
+        const Real* source = dy + (image * g.groups + group) * from;
         fill_image(layout, out, source, slot);
         for_phases([&](int phase_h, int phase_w, int first, int count) {
           // Pixels h of the phase are those with h + padding = stride * u + phase.
@@ -357,7 +358,7 @@ void conv2d_input_gradient(const conv_geometry& g, const T* dy, const T* w, T* d
             return last < 0 ? 0 : last / stride - low(padding, stride, phase) + 1;
           };
           const int u = low(g.padding_h, g.stride_h, phase_h), v = low(g.padding_w, g.stride_w, phase_w);
-          sum_taps<T>({out, in, count, offset + first, offset + taps + first,
+          sum_taps<Real>({out, in, count, offset + first, offset + taps + first,
                        weights + group * group_weights + panels * rows * first * out,
                        count_of(g.height, g.padding_h, g.stride_h, phase_h),
                        count_of(g.width, g.padding_w, g.stride_w, phase_w), layout.plane(), layout.columns,
@@ -369,7 +370,7 @@ void conv2d_input_gradient(const conv_geometry& g, const T* dy, const T* w, T* d
         if (!phased) return;
         for (int channel = 0; channel < in; ++channel)
           for (int h = 0; h < g.height; ++h) {
-            const T* line = phases +
+            const Real* line = phases +
                             ((h + g.padding_h) % g.stride_h * std::int64_t{g.stride_w} * in + channel) * phase_area +
                             h / g.stride_h * phase_width;
             join_phases(line, in * phase_area, g.stride_w, g.padding_w, g.width, to + channel * area + h * g.width);
@@ -380,10 +381,10 @@ void conv2d_input_gradient(const conv_geometry& g, const T* dy, const T* w, T* d
 /// dw: the gradient of the weights. Images are dealt to a number of parts that the sizes fix, whose sums are added in
 /// order.
 /// @param workspace conv2d_weight_gradient_workspace(g) elements
-template <class T>
-void conv2d_weight_gradient(const conv_geometry& g, const T* x, const T* dy, T* dw, const epilogue<T>* finish,
-                            T* workspace, const parallel& run) {
-  using size = tuning::gemm<T>;
+template <class Real>
+void conv2d_weight_gradient(const conv_geometry& g, const Real* x, const Real* dy, Real* dw, const epilogue<Real>* finish,
+                            Real* workspace, const parallel& run) {
+  using size = tuning::gemm<Real>;
   const conv_plan plan = plan_weight_gradient(g);
   const image_layout& layout = plan.layout;
   const int in = g.in_channels / g.groups, out = g.out_channels / g.groups, taps = g.kernel_h * g.kernel_w,
@@ -394,7 +395,7 @@ void conv2d_weight_gradient(const conv_geometry& g, const T* x, const T* dy, T* 
   auto* image_line = reinterpret_cast<std::int64_t*>(workspace);
   auto* turned_line = image_line + plan.block * g.out_height;
   auto* row_offset = turned_line + plan.block * g.out_height;
-  T* slots = workspace + plan.tables;
+  Real* slots = workspace + plan.tables;
   for (int line = 0; line < plan.block * g.out_height; ++line) {
     image_line[line] = line / g.out_height * plan.image + std::int64_t{line % g.out_height} * layout.columns;
     turned_line[line] = line / g.out_height * plan.image + std::int64_t{line % g.out_height} * g.out_width * width;
@@ -408,15 +409,15 @@ void conv2d_weight_gradient(const conv_geometry& g, const T* x, const T* dy, T* 
   const std::int64_t partial = std::int64_t{width} * round_up(inner, 8);
   const std::int64_t first_sum = plan.slot() - plan.other;
   (alone ? parallel{} : run)(plan.tasks, [&](std::int64_t task) {
-    alignas(64) T local[tuning::conv_image];
-    T* const slot = slots + task * plan.slot();
-    T* const images = plan.on_stack() ? local : slot;
-    T* const turned = images + plan.image - pixels * width;  // [pixels][width], behind each image
+    alignas(64) Real local[tuning::conv_image];
+    Real* const slot = slots + task * plan.slot();
+    Real* const images = plan.on_stack() ? local : slot;
+    Real* const turned = images + plan.image - pixels * width;  // [pixels][width], behind each image
     const std::int64_t begin = task * plan.images, end = (std::min)(std::int64_t{g.batch}, begin + plan.images);
     for (std::int64_t image = begin; image < end; image += plan.block)
       for (int group = 0; group < g.groups; ++group) {
         const int count = static_cast<int>((std::min)(std::int64_t{plan.block}, end - image));
-        T* sum = slot + first_sum + group * partial;  // [inner][width]
+        Real* sum = slot + first_sum + group * partial;  // [inner][width]
         for (int i = 0; i < count; ++i) {
           const std::int64_t one = (image + i) * g.groups + group;
           fill_image(layout, in, x + one * in * g.height * g.width, images + i * plan.image);
@@ -429,10 +430,10 @@ void conv2d_weight_gradient(const conv_geometry& g, const T* x, const T* dy, T* 
                            ahead = image + plan.block < end && group == 0 ? plan.block * g.groups : 0;
         const std::int64_t size_x = in * std::int64_t{g.height} * g.width, size_y = out * std::int64_t{pixels};
         const std::int64_t images_ahead = (std::min)(ahead, end * g.groups - after);
-        lookahead<T> next_x(x + after * size_x, (std::max)(images_ahead, std::int64_t{0}) * size_x, tiles);
-        lookahead<T> next_y(dy + after * size_y, (std::max)(images_ahead, std::int64_t{0}) * size_y, tiles);
-        tile<T> work;
-        for (int j = 0; j < size::vectors; ++j) work.place[j] = j * lanes<T>;
+        lookahead<Real> next_x(x + after * size_x, (std::max)(images_ahead, std::int64_t{0}) * size_x, tiles);
+        lookahead<Real> next_y(dy + after * size_y, (std::max)(images_ahead, std::int64_t{0}) * size_y, tiles);
+        tile<Real> work;
+        for (int j = 0; j < size::vectors; ++j) work.place[j] = j * lanes<Real>;
         work.a_step = 1;
         work.b_step = width;
         work.steps = g.out_width;
@@ -440,8 +441,8 @@ void conv2d_weight_gradient(const conv_geometry& g, const T* x, const T* dy, T* 
         work.a_run = image_line;
         work.b_run = turned_line;
         for (int column = 0; column < width; column += size::columns) {
-          const int vectors = (std::min)(size::columns, width - column) / lanes<T>;
-          for (int j = 0; j < size::vectors; ++j) work.b[j] = turned + column + (std::min)(j, vectors - 1) * lanes<T>;
+          const int vectors = (std::min)(size::columns, width - column) / lanes<Real>;
+          for (int j = 0; j < size::vectors; ++j) work.b[j] = turned + column + (std::min)(j, vectors - 1) * lanes<Real>;
           for (int row = 0; row < inner; row += size::rows) {
             next_x.step();
             next_y.step();
@@ -455,15 +456,15 @@ void conv2d_weight_gradient(const conv_geometry& g, const T* x, const T* dy, T* 
   const int wide = (std::min)(width, tuning::conv_stretch / 64), rows = tuning::conv_stretch / wide;
   const int cuts = (inner + rows - 1) / rows, across = (width + wide - 1) / wide;
   (alone ? parallel{} : run)(std::int64_t{cuts} * across * g.groups, [&](std::int64_t task) {
-    alignas(64) T held[tuning::conv_stretch];
-    alignas(64) T turned[tuning::conv_stretch];
+    alignas(64) Real held[tuning::conv_stretch];
+    alignas(64) Real turned[tuning::conv_stretch];
     const std::int64_t group = task / cuts / across;
     const int begin = static_cast<int>(task % cuts) * rows, count = (std::min)(rows, inner - begin);
     const int column = static_cast<int>(task / cuts % across) * wide, channels = (std::min)(wide, out - column);
-    const T* from = slots + first_sum + group * partial + std::int64_t{begin} * width + column;
+    const Real* from = slots + first_sum + group * partial + std::int64_t{begin} * width + column;
     for (int row = 0; row < count; ++row)
-      for (int at = 0; at < channels; at += lanes<T>) {
-        vector<T> sum = load(from + std::int64_t{row} * width + at);
+      for (int at = 0; at < channels; at += lanes<Real>) {
+        vector<Real> sum = load(from + std::int64_t{row} * width + at);
         for (int part = 1; part < plan.tasks; ++part)
           sum += load(from + part * plan.slot() + std::int64_t{row} * width + at);
         store(held + row * wide + at, sum);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <utility>
+
 #include <vivace/core/parallel.hpp>
 #include <vivace/kernel/cpu/pack.hpp>
 #include <vivace/kernel/cpu/tile.hpp>
@@ -13,25 +14,25 @@ namespace vivace::inline VIVACE_TARGET::kernel {
 /// Where finished stretches of an output go instead of to memory. `apply` is called once or more, from any thread, for
 /// disjoint stretches of consecutive output elements [first, first + count) in row-major order; `values` holds them,
 /// still in the cache, and is not valid after the call.
-template <class T>
+template <class Real>
 struct epilogue {
-  void (*apply)(const void* self, std::int64_t first, std::int64_t count, const T* values) = nullptr;
+  void (*apply)(const void* self, std::int64_t first, std::int64_t count, const Real* values) = nullptr;
   const void* self = nullptr;
 };
 
 /// A product C = A B, or a batch of products of one size: C[b, i, j] = sum over d of A[b, i, d] * B[b, d, j].
-template <class T>
+template <class Real>
 struct gemm_arguments {
   int m, n, k;  ///< C is [m, n], the sum runs over k
-  const T* a;
+  const Real* a;
   std::int64_t a_row, a_column;  ///< strides in elements, any sign: a transpose is a swap of the two
-  const T* b;
+  const Real* b;
   std::int64_t b_row, b_column;
-  T* c;  ///< [batch, m, n], contiguous; unused if finish is set
+  Real* c;  ///< [batch, m, n], contiguous; unused if finish is set
   int batch = 1;
   std::int64_t a_batch = 0, b_batch = 0;  ///< strides from one product to the next, in elements
-  const epilogue<T>* finish = nullptr;    ///< takes the values instead of c
-  T* workspace = nullptr;                 ///< gemm_workspace(m, n, k, batch) elements
+  const epilogue<Real>* finish = nullptr;    ///< takes the values instead of c
+  Real* workspace = nullptr;                 ///< gemm_workspace(m, n, k, batch) elements
 };
 
 /// Parts along the depth, and the depth of each, for products with small C and large k. Depends on sizes only.
@@ -46,55 +47,55 @@ constexpr gemm_split split_depth(std::int64_t m, std::int64_t n, std::int64_t k,
   return {static_cast<int>((k + depth - 1) / depth), static_cast<int>(depth)};
 }
 
-/// Elements of T that gemm needs as workspace; often zero.
+/// Elements of Real that gemm needs as workspace; often zero.
 constexpr std::int64_t gemm_workspace(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t batch = 1) {
   const gemm_split split = split_depth(m, n, k, batch);
   return split.parts == 1 ? 0 : split.parts * m * n * batch;
 }
 
 /// multiply_tile for a number of vectors known at run time.
-template <class T>
-[[gnu::always_inline]] inline void multiply_vectors(const tile<T>& work, int vectors, T* out, std::int64_t out_row,
+template <class Real>
+[[gnu::always_inline]] inline void multiply_vectors(const tile<Real>& work, int vectors, Real* out, std::int64_t out_row,
                                                     bool add) {
-  if (vectors == 1) return multiply_tile<T, 1>(work, out, out_row, add);
-  if (vectors == 2) return multiply_tile<T, 2>(work, out, out_row, add);
-  multiply_tile<T, tuning::gemm<T>::vectors>(work, out, out_row, add);
+  if (vectors == 1) return multiply_tile<Real, 1>(work, out, out_row, add);
+  if (vectors == 2) return multiply_tile<Real, 2>(work, out, out_row, add);
+  multiply_tile<Real, tuning::gemm<Real>::vectors>(work, out, out_row, add);
 }
 
 /// Computes the first rows x columns elements of a tile at out.
-template <class T>
-[[gnu::noinline]] void multiply_edge(const tile<T>& work, int rows, int columns, T* out, std::int64_t out_row,
+template <class Real>
+[[gnu::noinline]] void multiply_edge(const tile<Real>& work, int rows, int columns, Real* out, std::int64_t out_row,
                                      bool add) {
-  using size = tuning::gemm<T>;
-  const int vectors = (columns + lanes<T> - 1) / lanes<T>;
-  if (rows == size::rows && columns == vectors * lanes<T>) return multiply_vectors(work, vectors, out, out_row, add);
-  alignas(64) T held[size::rows * size::columns];
+  using size = tuning::gemm<Real>;
+  const int vectors = (columns + lanes<Real> - 1) / lanes<Real>;
+  if (rows == size::rows && columns == vectors * lanes<Real>) return multiply_vectors(work, vectors, out, out_row, add);
+  alignas(64) Real held[size::rows * size::columns];
   if (add)
     for (int row = 0; row < rows; ++row) copy_short(held + row * size::columns, out + row * out_row, columns);
   multiply_vectors(work, vectors, held, size::columns, add);
   for (int row = 0; row < rows; ++row) {
-    T* const to = out + row * out_row;
-    const T* const from = held + row * size::columns;
+    Real* const to = out + row * out_row;
+    const Real* const from = held + row * size::columns;
     // Where rows touch, whole vectors may run over into the next, which is written after.
-    if (out_row == columns && (rows - 1 - row) * out_row + columns >= vectors * lanes<T>)
-      for (int j = 0; j < vectors * lanes<T>; j += lanes<T>) store(to + j, load(from + j));
+    if (out_row == columns && (rows - 1 - row) * out_row + columns >= vectors * lanes<Real>)
+      for (int j = 0; j < vectors * lanes<Real>; j += lanes<Real>) store(to + j, load(from + j));
     else
       copy_short(to, from, columns);
   }
 }
 
 /// Computes out[i, j] = sum over d of a[i, d] b[d, j] for a block whose packed operands fit the stack.
-template <class T>
-[[gnu::noinline]] void multiply_block(int m, int n, int k, const T* a, std::int64_t a_row, std::int64_t a_column,
-                                      const T* b, std::int64_t b_row, std::int64_t b_column, T* out,
+template <class Real>
+[[gnu::noinline]] void multiply_block(int m, int n, int k, const Real* a, std::int64_t a_row, std::int64_t a_column,
+                                      const Real* b, std::int64_t b_row, std::int64_t b_column, Real* out,
                                       std::int64_t out_row) {
-  using size = tuning::gemm<T>;
-  alignas(64) T a_panels[size::block_rows * size::depth];
-  alignas(64) T b_panel[size::columns * size::depth];
+  using size = tuning::gemm<Real>;
+  alignas(64) Real a_panels[size::block_rows * size::depth];
+  alignas(64) Real b_panel[size::columns * size::depth];
   // Rows of A are streams that the prefetcher follows; columns of A are packed if more than one panel reads them.
   const bool in_place = a_column == 1 || n <= size::columns;
   // A narrow panel may be deeper.
-  const int narrow = (std::min)(n + lanes<T> - 1, size::columns) / lanes<T> * lanes<T>;
+  const int narrow = (std::min)(n + lanes<Real> - 1, size::columns) / lanes<Real> * lanes<Real>;
   const int most = in_place ? size::depth * size::columns / narrow : size::depth;
   for (int from = 0; from < k; from += most) {
     const int depth = (std::min)(most, k - from);
@@ -104,14 +105,14 @@ template <class T>
              (std::min)(size::rows, m - row));
     for (int column = 0; column < n; column += size::columns) {
       const int columns = (std::min)(size::columns, n - column);
-      const int width = (columns + lanes<T> - 1) / lanes<T> * lanes<T>;
+      const int width = (columns + lanes<Real> - 1) / lanes<Real> * lanes<Real>;
       pack(b_panel, width, b + from * b_row + column * b_column, b_column, b_row, depth, columns);
-      tile<T> work;
+      tile<Real> work;
       work.b_step = width;
       work.steps = depth;
       for (int j = 0; j < size::vectors; ++j) {
-        work.b[j] = b_panel + (std::min)(j * lanes<T>, width - lanes<T>);
-        work.place[j] = j * lanes<T>;
+        work.b[j] = b_panel + (std::min)(j * lanes<Real>, width - lanes<Real>);
+        work.place[j] = j * lanes<Real>;
       }
       // The next panel's elements are asked for a few lines at a time while this one is multiplied.
       const bool last = column + size::columns >= n;
@@ -138,9 +139,9 @@ template <class T>
 struct gemm_blocks {
   int rows, columns, down, across;
 };
-template <class T>
+template <class Real>
 constexpr gemm_blocks cut_blocks(int m, int n, int batch) {
-  using size = tuning::gemm<T>;
+  using size = tuning::gemm<Real>;
   const auto ceil = [](int whole, int part) { return (whole + part - 1) / part; };
   gemm_blocks cut{};
   const int down = ceil(m, size::block_rows);
@@ -156,10 +157,10 @@ constexpr gemm_blocks cut_blocks(int m, int n, int batch) {
 
 /// Matrix product; see gemm_arguments. The same bits for every number of threads. NaN and infinity propagate as in a
 /// plain loop. Allocates nothing; uses up to 256 KiB of stack.
-template <class T>
-void gemm(const gemm_arguments<T>& given, const parallel& run) {
-  using size = tuning::gemm<T>;
-  gemm_arguments<T> product = given;
+template <class Real>
+void gemm(const gemm_arguments<Real>& given, const parallel& run) {
+  using size = tuning::gemm<Real>;
+  gemm_arguments<Real> product = given;
   if (product.n == 1) {  // one column is one row of the transposed product, which fills vectors
     std::swap(product.m, product.n);
     std::swap(product.a, product.b), std::swap(product.a_batch, product.b_batch);
@@ -168,7 +169,7 @@ void gemm(const gemm_arguments<T>& given, const parallel& run) {
   const int m = product.m, n = product.n, k = product.k;
   if (m <= 0 || n <= 0 || product.batch <= 0) return;
   const gemm_split split = split_depth(m, n, k, product.batch);
-  const gemm_blocks cut = cut_blocks<T>(m, n, product.batch * split.parts);
+  const gemm_blocks cut = cut_blocks<Real>(m, n, product.batch * split.parts);
   const std::int64_t area = std::int64_t{m} * n;
   const std::int64_t tasks = std::int64_t{cut.down} * cut.across * product.batch * split.parts;
   const bool alone = area * k * product.batch < tuning::gemm_serial;
@@ -180,19 +181,19 @@ void gemm(const gemm_arguments<T>& given, const parallel& run) {
     const std::int64_t batch = one % product.batch, part = one / product.batch;
     const int row = down * cut.rows, column = across * cut.columns, from = static_cast<int>(part) * split.depth;
     const int rows = (std::min)(cut.rows, m - row), columns = (std::min)(cut.columns, n - column);
-    const T* a = product.a + batch * product.a_batch + row * product.a_row + from * product.a_column;
-    const T* b = product.b + batch * product.b_batch + column * product.b_column + from * product.b_row;
+    const Real* a = product.a + batch * product.a_batch + row * product.a_row + from * product.a_column;
+    const Real* b = product.b + batch * product.b_batch + column * product.b_column + from * product.b_row;
     const int depth = (std::min)(split.depth, k - from);
     const std::int64_t first = batch * area + std::int64_t{row} * n + column;
-    const auto multiply = [&](T* out, std::int64_t out_row) {
+    const auto multiply = [&](Real* out, std::int64_t out_row) {
       if (depth <= 0)
-        for (int i = 0; i < rows; ++i) std::fill(out + i * out_row, out + i * out_row + columns, T{});
+        for (int i = 0; i < rows; ++i) std::fill(out + i * out_row, out + i * out_row + columns, Real{});
       multiply_block(rows, columns, depth, a, product.a_row, product.a_column, b, product.b_row, product.b_column, out,
                      out_row);
     };
     if (split.parts > 1) return multiply(product.workspace + part * product.batch * area + first, n);
     if (product.finish == nullptr) return multiply(product.c + first, n);
-    alignas(64) T held[size::block_elements];
+    alignas(64) Real held[size::block_elements];
     multiply(held, columns);
     if (columns == n) return product.finish->apply(product.finish->self, first, std::int64_t{rows} * n, held);
     for (int i = 0; i < rows; ++i)
@@ -204,14 +205,14 @@ void gemm(const gemm_arguments<T>& given, const parallel& run) {
   constexpr std::int64_t stretch = 4096;
   const std::int64_t all = area * product.batch;
   (alone ? parallel{} : run)((all + stretch - 1) / stretch, [&](std::int64_t task) {
-    alignas(64) T held[stretch];
+    alignas(64) Real held[stretch];
     const std::int64_t first = task * stretch, count = (std::min)(stretch, all - first);
-    T* to = product.finish != nullptr ? held : product.c + first;
+    Real* to = product.finish != nullptr ? held : product.c + first;
     std::copy_n(product.workspace + first, count, to);
     for (int part = 1; part < split.parts; ++part) {
-      const T* from = product.workspace + part * all + first;
+      const Real* from = product.workspace + part * all + first;
       std::int64_t at = 0;
-      for (; at + lanes<T> <= count; at += lanes<T>) store(to + at, load(to + at) + load(from + at));
+      for (; at + lanes<Real> <= count; at += lanes<Real>) store(to + at, load(to + at) + load(from + at));
       for (; at < count; ++at) to[at] += from[at];
     }
     if (product.finish != nullptr) product.finish->apply(product.finish->self, first, count, held);

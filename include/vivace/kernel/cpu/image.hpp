@@ -1,6 +1,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+
 #include <vivace/kernel/cpu/pack.hpp>
 #include <vivace/kernel/cpu/tuning/gemm.hpp>
 #include <vivace/kernel/cpu/vector.hpp>
@@ -27,17 +28,17 @@ struct image_layout {
 };
 
 /// Writes zeros in whole vectors, up to a vector less one behind `count`.
-template <class T>
-[[gnu::always_inline]] inline void clear_over(T* to, int count) {
-  for (int at = 0; at < count; at += lanes<T>) store(to + at, vector<T>{});
+template <class Real>
+[[gnu::always_inline]] inline void clear_over(Real* to, int count) {
+  for (int at = 0; at < count; at += lanes<Real>) store(to + at, vector<Real>{});
 }
 
 /// Copies channels of a source image into the layout, and clears image_slack elements behind it.
 /// Lines are short, so they are written in whole vectors from first to last: what overruns one, the next writes over.
-template <class T>
-[[gnu::noinline]] void fill_image(const image_layout& layout, int channels, const T* from, T* to) {
+template <class Real>
+[[gnu::noinline]] void fill_image(const image_layout& layout, int channels, const Real* from, Real* to) {
   const auto [height, width, padding_h, padding_w, stride_h, stride_w, rows, columns] = layout;
-  const T* const readable = from + std::int64_t{channels} * height * width;
+  const Real* const readable = from + std::int64_t{channels} * height * width;
   for (int channel = 0; channel < channels; ++channel, from += std::int64_t{height} * width)
     for (int phase_h = 0; phase_h < stride_h; ++phase_h)
       for (int phase_w = 0; phase_w < stride_w; ++phase_w) {
@@ -46,23 +47,23 @@ template <class T>
         const int begin = shift >= 0 ? 0 : (std::min)(columns, (-shift + stride_w - 1) / stride_w);
         const int end =
             shift >= width ? begin : (std::max)(begin, (std::min)(columns, (width - 1 - shift) / stride_w + 1));
-        const int count = end - begin, whole = (count + lanes<T> - 1) / lanes<T> * lanes<T>;
+        const int count = end - begin, whole = (count + lanes<Real> - 1) / lanes<Real> * lanes<Real>;
         for (int row = 0; row < rows; ++row, to += columns) {
           const int source = row * stride_h + phase_h - padding_h;
           if (source < 0 || source >= height) {
             clear_over(to, columns);
             continue;
           }
-          const T* line = from + std::int64_t{source} * width + begin * stride_w + shift;
+          const Real* line = from + std::int64_t{source} * width + begin * stride_w + shift;
           clear_over(to, begin);
-          T* const into = to + begin;
+          Real* const into = to + begin;
           if (whole * stride_w > readable - line) {
             for (int x = 0; x < count; ++x) into[x] = line[x * stride_w];
           } else if (stride_w == 1) {
-            for (int x = 0; x < count; x += lanes<T>) store(into + x, load(line + x));
+            for (int x = 0; x < count; x += lanes<Real>) store(into + x, load(line + x));
           } else if (stride_w == 2) {
-            for (int x = 0; x < count; x += lanes<T>)
-              store(into + x, even_lanes<T>(load(line + 2 * x), load(line + 2 * x + lanes<T>)));
+            for (int x = 0; x < count; x += lanes<Real>)
+              store(into + x, even_lanes<Real>(load(line + 2 * x), load(line + 2 * x + lanes<Real>)));
           } else {
             for (int x = 0; x < count; ++x) into[x] = line[x * stride_w];
           }
@@ -75,44 +76,44 @@ template <class T>
 /// Writes the pixels of one line from the lines of its phases: to[x] comes from phase (x + padding) % stride.
 /// @param line first phase's line, from its first pixel on; the other phases' lines lie `next` elements apart; a
 /// vector behind each line may be read
-template <class T>
-[[gnu::always_inline]] inline void join_phases(const T* line, std::int64_t next, int stride, int padding, int width,
-                                               T* to) {
+template <class Real>
+[[gnu::always_inline]] inline void join_phases(const Real* line, std::int64_t next, int stride, int padding, int width,
+                                               Real* to) {
   if (stride == 1) {
     copy_short(to, line, width);
     return;
   }
   if (stride == 2) {
-    const T* left = line + padding % 2 * next;
-    const T* right = line + (1 - padding % 2) * next;
-    for (int x = 0; x < width; x += 2 * lanes<T>) {
-      T held[2 * lanes<T>];
-      vector<T> low, high;
-      interleave<T>(load(left + x / 2), load(right + x / 2), low, high);
-      T* const into = x + 2 * lanes<T> <= width ? to + x : held;
+    const Real* left = line + padding % 2 * next;
+    const Real* right = line + (1 - padding % 2) * next;
+    for (int x = 0; x < width; x += 2 * lanes<Real>) {
+      Real held[2 * lanes<Real>];
+      vector<Real> low, high;
+      interleave<Real>(load(left + x / 2), load(right + x / 2), low, high);
+      Real* const into = x + 2 * lanes<Real> <= width ? to + x : held;
       store(into, low);
-      store(into + lanes<T>, high);
+      store(into + lanes<Real>, high);
       if (into == held) copy_short(to + x, held, width - x);
     }
     return;
   }
   for (int phase = 0; phase < stride; ++phase) {
-    const T* from = line + (phase + padding) % stride * next;
+    const Real* from = line + (phase + padding) % stride * next;
     for (int x = phase; x < width; x += stride) to[x] = *from++;
   }
 }
 
 /// Packs one tap's weights, [outputs, channels] with the given strides, into panels
 /// [outputs / rows][taps][channels][rows], zero in rows past the last output.
-template <class T>
-[[gnu::noinline]] void pack_weights(T* panels, const T* from, std::int64_t output_stride, std::int64_t channel_stride,
+template <class Real>
+[[gnu::noinline]] void pack_weights(Real* panels, const Real* from, std::int64_t output_stride, std::int64_t channel_stride,
                                     int outputs, int channels, int taps, int tap) {
-  constexpr int rows = tuning::gemm<T>::rows;
+  constexpr int rows = tuning::gemm<Real>::rows;
   for (int output = 0; output < outputs; output += rows) {
-    T* to = panels + (std::int64_t{output} * taps + std::int64_t{tap} * rows) * channels;
+    Real* to = panels + (std::int64_t{output} * taps + std::int64_t{tap} * rows) * channels;
     for (int channel = 0; channel < channels; ++channel)
       for (int i = 0; i < rows; ++i)
-        *to++ = output + i < outputs ? from[(output + i) * output_stride + channel * channel_stride] : T{};
+        *to++ = output + i < outputs ? from[(output + i) * output_stride + channel * channel_stride] : Real{};
   }
 }
 

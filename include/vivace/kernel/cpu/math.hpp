@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+
 #include <vivace/kernel/cpu/vector.hpp>
 
 namespace vivace::inline VIVACE_TARGET::kernel {
@@ -16,9 +17,9 @@ namespace detail {
 using floats = vector<float>;
 using integers = integer_vector<float>;
 
-template <class T, class Function>
-[[gnu::always_inline]] inline vector<T> each_lane(vector<T> x, Function&& function) {
-  for (int lane = 0; lane < lanes<T>; ++lane) x[lane] = function(x[lane]);
+template <class Real, class Function>
+[[gnu::always_inline]] inline vector<Real> each_lane(vector<Real> x, Function&& function) {
+  for (int lane = 0; lane < lanes<Real>; ++lane) x[lane] = function(x[lane]);
   return x;
 }
 
@@ -44,10 +45,10 @@ inline constexpr float rounder = 12582912.f;
 }  // namespace detail
 
 /// e to the x.
-template <class T>
-[[gnu::always_inline]] inline vector<T> exp(vector<T> x) {
-  if constexpr (sizeof(T) == 8) {
-    return detail::each_lane<T>(x, [](T lane) { return std::exp(lane); });
+template <class Real>
+[[gnu::always_inline]] inline vector<Real> exp(vector<Real> x) {
+  if constexpr (sizeof(Real) == 8) {
+    return detail::each_lane<Real>(x, [](Real lane) { return std::exp(lane); });
   } else {
     // A NaN fails both comparisons and goes on.
     x = x > 89.f ? broadcast(89.f) : x;
@@ -57,10 +58,10 @@ template <class T>
 }
 
 /// Natural logarithm; -infinity at zero, NaN below.
-template <class T>
-[[gnu::always_inline]] inline vector<T> log(vector<T> x) {
-  if constexpr (sizeof(T) == 8) {
-    return detail::each_lane<T>(x, [](T lane) { return std::log(lane); });
+template <class Real>
+[[gnu::always_inline]] inline vector<Real> log(vector<Real> x) {
+  if constexpr (sizeof(Real) == 8) {
+    return detail::each_lane<Real>(x, [](Real lane) { return std::log(lane); });
   } else {
     using detail::floats, detail::integers;
     const auto denormal = x < (std::numeric_limits<float>::min)();
@@ -93,10 +94,10 @@ template <class T>
 }
 
 /// Hyperbolic tangent.
-template <class T>
-[[gnu::always_inline]] inline vector<T> tanh(vector<T> x) {
-  if constexpr (sizeof(T) == 8) {
-    return detail::each_lane<T>(x, [](T lane) { return std::tanh(lane); });
+template <class Real>
+[[gnu::always_inline]] inline vector<Real> tanh(vector<Real> x) {
+  if constexpr (sizeof(Real) == 8) {
+    return detail::each_lane<Real>(x, [](Real lane) { return std::tanh(lane); });
   } else {
     using detail::floats, detail::integers;
     const floats size = bits<floats>(bits<integers>(x) & 0x7fffffff);
@@ -115,11 +116,11 @@ template <class T>
 }
 
 /// Logistic function 1 / (1 + exp(-x)).
-template <class T>
-[[gnu::always_inline]] inline vector<T> sigmoid(vector<T> x) {
-  if constexpr (sizeof(T) == 8) {
-    return detail::each_lane<T>(
-        x, [](T lane) { return lane >= 0 ? 1 / (1 + std::exp(-lane)) : std::exp(lane) / (1 + std::exp(lane)); });
+template <class Real>
+[[gnu::always_inline]] inline vector<Real> sigmoid(vector<Real> x) {
+  if constexpr (sizeof(Real) == 8) {
+    return detail::each_lane<Real>(
+        x, [](Real lane) { return lane >= 0 ? 1 / (1 + std::exp(-lane)) : std::exp(lane) / (1 + std::exp(lane)); });
   } else {
     using detail::floats, detail::integers;
     floats low = bits<floats>(bits<integers>(x) | (std::numeric_limits<std::int32_t>::min)());
@@ -131,10 +132,10 @@ template <class T>
 }
 
 /// Error function.
-template <class T>
-[[gnu::always_inline]] inline vector<T> erf(vector<T> x) {
-  if constexpr (sizeof(T) == 8) {
-    return detail::each_lane<T>(x, [](T lane) { return std::erf(lane); });
+template <class Real>
+[[gnu::always_inline]] inline vector<Real> erf(vector<Real> x) {
+  if constexpr (sizeof(Real) == 8) {
+    return detail::each_lane<Real>(x, [](Real lane) { return std::erf(lane); });
   } else {
     using detail::floats, detail::integers;
     const floats size = bits<floats>(bits<integers>(x) & 0x7fffffff);
@@ -202,10 +203,10 @@ template <class Function>
 }  // namespace detail
 
 /// Sine, of radians.
-template <class T>
-[[gnu::always_inline]] inline vector<T> sin(vector<T> x) {
-  if constexpr (sizeof(T) == 8) {
-    return detail::each_lane<T>(x, [](T lane) { return std::sin(lane); });
+template <class Real>
+[[gnu::always_inline]] inline vector<Real> sin(vector<Real> x) {
+  if constexpr (sizeof(Real) == 8) {
+    return detail::each_lane<Real>(x, [](Real lane) { return std::sin(lane); });
   } else {
     // Tiny angles skip the sums above, which would turn -0 into 0.
     const detail::floats size = bits<detail::floats>(bits<detail::integers>(x) & 0x7fffffff);
@@ -216,10 +217,10 @@ template <class T>
 }
 
 /// Cosine, of radians.
-template <class T>
-[[gnu::always_inline]] inline vector<T> cos(vector<T> x) {
-  if constexpr (sizeof(T) == 8) {
-    return detail::each_lane<T>(x, [](T lane) { return std::cos(lane); });
+template <class Real>
+[[gnu::always_inline]] inline vector<Real> cos(vector<Real> x) {
+  if constexpr (sizeof(Real) == 8) {
+    return detail::each_lane<Real>(x, [](Real lane) { return std::cos(lane); });
   } else {
     return detail::mend_large(x, detail::sin_or_cos(x, 1), [](double lane) { return std::cos(lane); });
   }

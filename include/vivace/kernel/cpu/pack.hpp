@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 #include <utility>
+
 #include <vivace/kernel/cpu/tuning/gemm.hpp>
 #include <vivace/kernel/cpu/vector.hpp>
 
@@ -10,10 +11,10 @@ namespace vivace::inline VIVACE_TARGET::kernel {
 
 /// Transposes a strip of (Quads * 4) rows x 4 columns: to[column * to_row + row] = from[row * from_row + column].
 /// Rows four apart are joined in one register on the way in, so that only shuffles within quarters remain.
-template <int Quads, class T>
-[[gnu::always_inline]] inline void transpose_strip(const T* from, std::int64_t from_row, T* to, std::int64_t to_row) {
-  typedef T four __attribute__((vector_size(4 * sizeof(T))));
-  typedef T wide __attribute__((vector_size(4 * Quads * sizeof(T))));
+template <int Quads, class Real>
+[[gnu::always_inline]] inline void transpose_strip(const Real* from, std::int64_t from_row, Real* to, std::int64_t to_row) {
+  typedef Real four __attribute__((vector_size(4 * sizeof(Real))));
+  typedef Real wide __attribute__((vector_size(4 * Quads * sizeof(Real))));
   wide line[4];
   for (int row = 0; row < 4; ++row) {
     four part[Quads];
@@ -47,10 +48,10 @@ template <int Quads, class T>
 }
 
 /// Transposes rows x columns elements: to[column * to_row + row] = from[row * from_row + column].
-template <class T>
-[[gnu::noinline]] void transpose(const T* from, std::int64_t from_row, T* to, std::int64_t to_row, int rows,
+template <class Real>
+[[gnu::noinline]] void transpose(const Real* from, std::int64_t from_row, Real* to, std::int64_t to_row, int rows,
                                  int columns) {
-  constexpr int quads = 8 * sizeof(T) <= VIVACE_VECTOR_BYTES ? 2 : 1;
+  constexpr int quads = 8 * sizeof(Real) <= VIVACE_VECTOR_BYTES ? 2 : 1;
   const int wide_rows = rows / (4 * quads) * 4 * quads, whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
   for (int row = 0; row < wide_rows; row += 4 * quads)
     for (int column = 0; column < whole_columns; column += 4)
@@ -64,21 +65,21 @@ template <class T>
 }
 
 /// Copies count elements, in pieces of fixed sizes: a call of memmove would cost more than the copy.
-template <class T>
-[[gnu::always_inline]] inline void copy_short(T* to, const T* from, std::int64_t count) {
-  for (; count >= lanes<T>; count -= lanes<T>, to += lanes<T>, from += lanes<T>) store(to, load(from));
-  if constexpr (lanes < T >> 8)
-    if (count >= 8) std::memcpy(to, from, 8 * sizeof(T)), count -= 8, to += 8, from += 8;
-  if constexpr (lanes < T >> 4)
-    if (count >= 4) std::memcpy(to, from, 4 * sizeof(T)), count -= 4, to += 4, from += 4;
+template <class Real>
+[[gnu::always_inline]] inline void copy_short(Real* to, const Real* from, std::int64_t count) {
+  for (; count >= lanes<Real>; count -= lanes<Real>, to += lanes<Real>, from += lanes<Real>) store(to, load(from));
+  if constexpr (lanes<Real> > 8)
+    if (count >= 8) std::memcpy(to, from, 8 * sizeof(Real)), count -= 8, to += 8, from += 8;
+  if constexpr (lanes<Real> > 4)
+    if (count >= 4) std::memcpy(to, from, 4 * sizeof(Real)), count -= 4, to += 4, from += 4;
   for (; count > 0; --count) *to++ = *from++;
 }
 
 /// Asks for the lines of a slice of a matrix ahead of its packing.
-template <class T>
-[[gnu::always_inline]] inline void prefetch(const T* from, std::int64_t width_stride, std::int64_t depth_stride,
+template <class Real>
+[[gnu::always_inline]] inline void prefetch(const Real* from, std::int64_t width_stride, std::int64_t depth_stride,
                                             int depth, int width) {
-  constexpr int line = 64 / int{sizeof(T)};
+  constexpr int line = 64 / int{sizeof(Real)};
   if (width_stride != 1) std::swap(width_stride, depth_stride), std::swap(width, depth);
   if (width_stride != 1) return;
   for (int d = 0; d < depth; ++d)
@@ -86,47 +87,47 @@ template <class T>
 }
 
 /// Asks for memory that will be needed soon, an even share at each step of the work before it.
-template <class T>
+template <class Real>
 struct lookahead {
-  const T* at = nullptr;
-  const T* end = nullptr;
+  const Real* at = nullptr;
+  const Real* end = nullptr;
   std::int64_t share = 0;
 
   lookahead() = default;
-  lookahead(const T* from, std::int64_t count, std::int64_t steps)
+  lookahead(const Real* from, std::int64_t count, std::int64_t steps)
       : at(from), end(from + count), share((count / (std::max)(steps, std::int64_t{1}) / line + 1) * line) {}
   [[gnu::always_inline]] void step() {
-    const T* const stop = end - at < share ? end : at + share;
+    const Real* const stop = end - at < share ? end : at + share;
     for (; at < stop; at += line) __builtin_prefetch(at, 0, 2);
   }
-  static constexpr int line = 64 / int{sizeof(T)};
+  static constexpr int line = 64 / int{sizeof(Real)};
 };
 
 /// Copies a slice of a matrix into a panel: panel[d * width + w] = from[d * depth_stride + w * width_stride] for w <
 /// valid, zero for valid <= w < width.
-template <class T>
-[[gnu::noinline]] void pack(T* panel, int width, const T* from, std::int64_t width_stride, std::int64_t depth_stride,
+template <class Real>
+[[gnu::noinline]] void pack(Real* panel, int width, const Real* from, std::int64_t width_stride, std::int64_t depth_stride,
                             int depth, int valid) {
   if (width_stride == 1) {
-    if (constexpr int rows = tuning::gemm<T>::rows; width == rows && valid == rows) {
-      for (int d = 0; d < depth; ++d) std::memcpy(panel + d * rows, from + d * depth_stride, rows * sizeof(T));
+    if (constexpr int rows = tuning::gemm<Real>::rows; width == rows && valid == rows) {
+      for (int d = 0; d < depth; ++d) std::memcpy(panel + d * rows, from + d * depth_stride, rows * sizeof(Real));
       return;
     }
     // A vector may read on into the next line (those lanes are never used), but not past the last line.
-    const int vectors = (valid + lanes<T> - 1) / lanes<T>, over = vectors * lanes<T> - valid;
-    const bool wide = width >= vectors * lanes<T>;
+    const int vectors = (valid + lanes<Real> - 1) / lanes<Real>, over = vectors * lanes<Real> - valid;
+    const bool wide = width >= vectors * lanes<Real>;
     for (int d = 0; d < depth; ++d, panel += width, from += depth_stride) {
       if (wide && (over == 0 || (d + 1 < depth && depth_stride >= over))) {
-        for (int w = 0; w < vectors * lanes<T>; w += lanes<T>) store(panel + w, load(from + w));
+        for (int w = 0; w < vectors * lanes<Real>; w += lanes<Real>) store(panel + w, load(from + w));
       } else {
         copy_short(panel, from, valid);
-        for (int w = valid; w < width; ++w) panel[w] = T{};
+        for (int w = valid; w < width; ++w) panel[w] = Real{};
       }
     }
     return;
   }
   if (valid < width)
-    for (int d = 0; d < depth; ++d) std::fill(panel + d * width + valid, panel + (d + 1) * width, T{});
+    for (int d = 0; d < depth; ++d) std::fill(panel + d * width + valid, panel + (d + 1) * width, Real{});
   if (depth_stride == 1) {
     transpose(from, width_stride, panel, width, valid, depth);
     return;

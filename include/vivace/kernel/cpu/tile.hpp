@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+
 #include <vivace/kernel/cpu/tuning/gemm.hpp>
 #include <vivace/kernel/cpu/vector.hpp>
 
@@ -10,28 +11,28 @@ namespace vivace::inline VIVACE_TARGET::kernel {
 /// `a` gives one element for each row, `b` one vector for each group of lanes. Both advance by a fixed step inside a
 /// run; a run begins at the offsets that the tables name. A matrix product is one run; a convolution has a run for each
 /// tap (or, for its weight gradient, for each line of the image), which is how it reads its image without unfolding it.
-template <class T>
+template <class Real>
 struct tile {
-  const T* a[tuning::gemm<T>::rows];
-  const T* b[tuning::gemm<T>::vectors];
+  const Real* a[tuning::gemm<Real>::rows];
+  const Real* b[tuning::gemm<Real>::vectors];
   std::int64_t a_step, b_step;
   std::int64_t steps;
   std::int64_t runs = 1;
   const std::int64_t* a_run = nullptr;  // offsets by run; may be null for a single run
   const std::int64_t* b_run = nullptr;
-  std::int64_t place[tuning::gemm<T>::vectors] = {};  // where each vector's columns go in a row of the output
+  std::int64_t place[tuning::gemm<Real>::vectors] = {};  // where each vector's columns go in a row of the output
 };
 
 /// Computes a tile of rows x (Vectors * lanes) elements at out, or adds it to what is there. Vector j of row i goes to
 /// out + i * out_row + place[j].
-template <class T, int Vectors>
-[[gnu::noinline]] void multiply_tile(const tile<T>& work, T* out, std::int64_t out_row, bool add) {
-  constexpr int rows = tuning::gemm<T>::rows;
-  const T* a[rows];
-  const T* b[Vectors];
+template <class Real, int Vectors>
+[[gnu::noinline]] void multiply_tile(const tile<Real>& work, Real* out, std::int64_t out_row, bool add) {
+  constexpr int rows = tuning::gemm<Real>::rows;
+  const Real* a[rows];
+  const Real* b[Vectors];
   for (int row = 0; row < rows; ++row) a[row] = work.a[row];
   for (int j = 0; j < Vectors; ++j) b[j] = work.b[j];
-  vector<T> sum[rows][Vectors] = {};
+  vector<Real> sum[rows][Vectors] = {};
   std::int64_t place[Vectors];
   for (int j = 0; j < Vectors; ++j) place[j] = work.place[j];
   // The output is often cold: ask for its lines now, the sums take longer than they do to come.
@@ -42,12 +43,12 @@ template <class T, int Vectors>
     std::int64_t at_a = work.a_run == nullptr ? 0 : work.a_run[run];
     std::int64_t at_b = work.b_run == nullptr ? 0 : work.b_run[run];
     for (std::int64_t step = work.steps; step > 0; --step) {
-      vector<T> right[Vectors];
+      vector<Real> right[Vectors];
 #pragma GCC unroll 4
       for (int j = 0; j < Vectors; ++j) right[j] = load(b[j] + at_b);
 #pragma GCC unroll 8
       for (int row = 0; row < rows; ++row) {
-        const vector<T> left = broadcast(a[row][at_a]);
+        const vector<Real> left = broadcast(a[row][at_a]);
 #pragma GCC unroll 4
         for (int j = 0; j < Vectors; ++j) sum[row][j] = left * right[j] + sum[row][j];
       }
@@ -59,7 +60,7 @@ template <class T, int Vectors>
   for (int row = 0; row < rows; ++row)
 #pragma GCC unroll 4
     for (int j = 0; j < Vectors; ++j) {
-      T* to = out + row * out_row + place[j];
+      Real* to = out + row * out_row + place[j];
       store(to, add ? load(to) + sum[row][j] : sum[row][j]);
     }
 }

@@ -3,63 +3,64 @@
 #include <cstring>
 #include <type_traits>
 #include <utility>
+
 #include <vivace/config.hpp>
 
 namespace vivace::inline VIVACE_TARGET::kernel {
 
 /// Holder of the vector type: compilers accept the attribute on a dependent type only in a typedef.
-template <class T>
+template <class Real>
 struct vector_of {
-  using element = T;
-  using integer = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-  typedef T type __attribute__((vector_size(VIVACE_VECTOR_BYTES)));
+  using element = Real;
+  using integer = std::conditional_t<sizeof(Real) == 4, std::int32_t, std::int64_t>;
+  typedef Real type __attribute__((vector_size(VIVACE_VECTOR_BYTES)));
   typedef integer integer_type __attribute__((vector_size(VIVACE_VECTOR_BYTES)));
 };
 
-/// A register full of T, as wide as the instruction set allows. Operators act lane by lane; a scalar operand is
+/// A register full of Real, as wide as the instruction set allows. Operators act lane by lane; a scalar operand is
 /// broadcast; a comparison gives a mask (integer lanes, all bits set where true) that picks by `mask ? x : y`.
 /// A product and a sum in one expression, `a * b + c`, become one fused multiply-add where the machine has it.
-template <class T>
-using vector = typename vector_of<T>::type;
-/// Signed integer lanes of the same width as T.
-template <class T>
-using integer_vector = typename vector_of<T>::integer_type;
+template <class Real>
+using vector = typename vector_of<Real>::type;
+/// Signed integer lanes of the same width as Real.
+template <class Real>
+using integer_vector = typename vector_of<Real>::integer_type;
 
 /// Lanes of a vector.
-template <class T>
-inline constexpr int lanes = VIVACE_VECTOR_BYTES / int{sizeof(T)};
+template <class Real>
+inline constexpr int lanes = VIVACE_VECTOR_BYTES / int{sizeof(Real)};
 
 /// Lanes' worth of elements from any address.
-template <class T>
-[[gnu::always_inline]] inline vector<T> load(const T* from) {
-  vector<T> value;
+template <class Real>
+[[gnu::always_inline]] inline vector<Real> load(const Real* from) {
+  vector<Real> value;
   std::memcpy(&value, from, sizeof value);
   return value;
 }
 /// Writes all lanes to any address.
-template <class T>
-[[gnu::always_inline]] inline void store(T* to, vector<T> value) {
+template <class Real>
+[[gnu::always_inline]] inline void store(Real* to, vector<Real> value) {
   std::memcpy(to, &value, sizeof value);
 }
 /// The first `count` lanes from memory, zero in the others; touches no memory behind them.
-template <class T>
-[[gnu::always_inline]] inline vector<T> load(const T* from, int count) {
-  T held[lanes<T>] = {};
+template <class Real>
+[[gnu::always_inline]] inline vector<Real> load(const Real* from, int count) {
+  Real held[lanes<Real>] = {};
   for (int lane = 0; lane < count; ++lane) held[lane] = from[lane];
   return load(held);
 }
 /// Writes the first `count` lanes only.
-template <class T>
-[[gnu::always_inline]] inline void store(T* to, vector<T> value, int count) {
-  T held[lanes<T>];
+template <class Real>
+[[gnu::always_inline]] inline void store(Real* to, vector<Real> value, int count) {
+  Real held[lanes<Real>];
   store(held, value);
   for (int lane = 0; lane < count; ++lane) to[lane] = held[lane];
 }
 /// All lanes equal to value.
-template <class T>
-[[gnu::always_inline]] inline vector<T> broadcast(T value) {
+template <class Real>
+[[gnu::always_inline]] inline vector<Real> broadcast(Real value) {
   // Not value + vector{}: that would turn -0 into 0 and so could not become a plain broadcast.
-  return value - vector<T>{};
+  return value - vector<Real>{};
 }
 
 /// Lane by lane the larger; the second where either is NaN.
@@ -87,15 +88,15 @@ template <int First, class Vector, int... Index>
 }  // namespace detail
 
 /// Lanes 0, 2, 4 ... of two vectors in a row.
-template <class T>
-[[gnu::always_inline]] inline vector<T> even_lanes(vector<T> low, vector<T> high) {
-  return detail::every_other<0, 2>(low, high, std::make_integer_sequence<int, lanes<T>>{});
+template <class Real>
+[[gnu::always_inline]] inline vector<Real> even_lanes(vector<Real> low, vector<Real> high) {
+  return detail::every_other<0, 2>(low, high, std::make_integer_sequence<int, lanes<Real>>{});
 }
 /// left[0], right[0], left[1], right[1] ... : `low` for the first half of the lanes, `high` for the second.
-template <class T>
-[[gnu::always_inline]] inline void interleave(vector<T> left, vector<T> right, vector<T>& low, vector<T>& high) {
-  low = detail::interleave<0>(left, right, std::make_integer_sequence<int, lanes<T>>{});
-  high = detail::interleave<lanes<T> / 2>(left, right, std::make_integer_sequence<int, lanes<T>>{});
+template <class Real>
+[[gnu::always_inline]] inline void interleave(vector<Real> left, vector<Real> right, vector<Real>& low, vector<Real>& high) {
+  low = detail::interleave<0>(left, right, std::make_integer_sequence<int, lanes<Real>>{});
+  high = detail::interleave<lanes<Real> / 2>(left, right, std::make_integer_sequence<int, lanes<Real>>{});
 }
 
 /// The same bits as another type.
@@ -108,11 +109,11 @@ template <class To, class From>
 }
 
 /// Sum of all lanes, halves first: a fixed order.
-template <class T>
-[[gnu::always_inline]] inline T sum_of_lanes(vector<T> value) {
-  T held[lanes<T>];
+template <class Real>
+[[gnu::always_inline]] inline Real sum_of_lanes(vector<Real> value) {
+  Real held[lanes<Real>];
   store(held, value);
-  for (int half = lanes<T> / 2; half > 0; half /= 2)
+  for (int half = lanes<Real> / 2; half > 0; half /= 2)
     for (int lane = 0; lane < half; ++lane) held[lane] += held[lane + half];
   return held[0];
 }

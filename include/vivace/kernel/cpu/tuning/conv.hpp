@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+
 #include <vivace/config.hpp>
 
 namespace vivace::inline VIVACE_TARGET::kernel::tuning {

@@ -1,25 +1,26 @@
 #pragma once
 #include <cstdint>
+
 #include <vivace/kernel/cpu/vector.hpp>
 
 namespace vivace::inline VIVACE_TARGET::kernel::tuning {
 
 /// Sizes of the matrix product, chosen so that a tile's accumulators fill the register file, a panel of B stays in the
 /// first-level cache and a block of A in the second. Changing them changes speed and rounding, never correctness.
-template <class T>
+template <class Real>
 struct gemm {
   /// Tile: rows (broadcast side) by vectors (register side). 8 x 3 of 32 registers, 4 x 3 or 4 x 2 of 16.
   static constexpr int rows = VIVACE_VECTOR_BYTES == 64 ? 8 : 4;
   static constexpr int vectors = VIVACE_VECTOR_BYTES == 16 ? 2 : 3;
-  static constexpr int columns = vectors * lanes<T>;
+  static constexpr int columns = vectors * lanes<Real>;
   /// Depth of a packed panel.
-  static constexpr int depth = 512 / int{sizeof(T)};
+  static constexpr int depth = 512 / int{sizeof(Real)};
   /// Rows of a block at most; a multiple of every tile height.
   static constexpr int block_rows = 240;
   /// Panels of a block at most.
   static constexpr int block_panels = 4;
   /// Elements of a block at most: 96 KiB.
-  static constexpr int block_elements = 96 * 1024 / int{sizeof(T)};
+  static constexpr int block_elements = 96 * 1024 / int{sizeof(Real)};
 };
 
 /// Multiply-adds below which a product runs on the calling thread: waking another costs more.
