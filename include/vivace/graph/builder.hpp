@@ -108,11 +108,19 @@ class builder {
     graph_.layers[layer_].output = output.index();
     layer_ = -1;
   }
+  /// Values made until end_recompute() are not kept for the backward pass, which makes them again; calls may nest.
+  constexpr void begin_recompute() { ++recompute_; }
+  /// @param output is kept all the same
+  constexpr void end_recompute(value output) {
+    --recompute_;
+    if (output.exists()) graph_.nodes[output.index()].repeat = recompute_ > 0;
+  }
   [[nodiscard]] constexpr bool in_layer() const { return layer_ >= 0; }
 
   /// Adds a node whose shape is known. For operations use the functions of vivace::ops.
   constexpr value add(node made) {
     made.layer = layer_;
+    if (recompute_ > 0 && !is_source(made.kind)) made.repeat = true;
     graph_.nodes.push_back(made);
     return {this, graph_.nodes.size() - 1};
   }
@@ -163,6 +171,7 @@ class builder {
 
   graph graph_;
   std::int32_t layer_ = -1;
+  std::int32_t recompute_ = 0;
   bool training_ = true;
 };
 

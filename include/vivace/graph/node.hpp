@@ -44,6 +44,7 @@ struct node {
   shape dims{};                                 ///< extents of the result
   std::int32_t operand[max_operands]{-1, -1, -1};  ///< indices of earlier nodes, -1 for none
   std::int32_t layer = -1;                      ///< index into graph::layers, for tables and messages
+  bool repeat = false;                          ///< the backward pass computes it again: see recompute
   attributes attr{};
 
   [[nodiscard]] constexpr int operands() const {

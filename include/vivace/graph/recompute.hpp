@@ -8,7 +8,8 @@ inline constexpr int recompute_limit = 8;
 
 /// Values of the forward pass that the backward pass repeats instead of reading them back.
 ///
-/// An elementwise value of the forward pass which is a cheap function of one tensor that is kept anyway is computed
+/// Values marked `repeat` are repeated once, from the nearest values that are not, when the backward pass first needs one
+/// of them (Chen et al., 2016). Beyond that, an elementwise value of the forward pass which is a cheap function of one tensor that is kept anyway is computed
 /// again where the backward pass reads it. Fused into its reader it costs a few operations in cache; kept, it would
 /// cost memory from forward to backward, and reading it would cost bandwidth.
 class recomputation {
@@ -21,13 +22,14 @@ class recomputation {
     find_kept();
     find_cheap();
     moved_.resize(from_.nodes.size(), -1);
+    again_.resize(from_.nodes.size(), -1);
     result_ = from_;
     result_.nodes.clear();
     for (std::int32_t index = 0; index < from_.nodes.size(); ++index) {
       node copy = from_.nodes[index];
       const bool fused = is_elementwise(copy.kind) || copy.kind == op::sum;
       for (std::int32_t& operand : copy.operand)
-        if (operand >= 0) operand = index > from_.loss && fused ? repeated(operand) : moved_[operand];
+        if (operand >= 0) operand = index > from_.loss ? for_backward(operand, fused) : moved_[operand];
       moved_[index] = result_.nodes.size();
       result_.nodes.push_back(copy);
     }
@@ -88,11 +90,30 @@ class recomputation {
   }
 
   /// The new index of a value for a reader in the backward pass.
-  constexpr std::int32_t repeated(std::int32_t index) {
-    if (cost_[index] == 0) return moved_[index];
+  /// @param fused the reader is elementwise, so that a cheap repetition costs no memory
+  constexpr std::int32_t for_backward(std::int32_t index, bool fused) {
+    return fused && cost_[index] > 0 ? cheap(index) : kept(index);
+  }
+
+  constexpr std::int32_t kept(std::int32_t index) {
+    return index <= from_.loss && from_.nodes[index].repeat ? marked(index) : moved_[index];
+  }
+
+  /// The one repetition of a marked value.
+  constexpr std::int32_t marked(std::int32_t index) {
+    if (again_[index] >= 0) return again_[index];
     node copy = from_.nodes[index];
     for (std::int32_t& operand : copy.operand)
-      if (operand >= 0) operand = repeated(operand);
+      if (operand >= 0) operand = kept(operand);
+    result_.nodes.push_back(copy);
+    return again_[index] = result_.nodes.size() - 1;
+  }
+
+  /// A repetition of a cheap value for one reader.
+  constexpr std::int32_t cheap(std::int32_t index) {
+    node copy = from_.nodes[index];
+    for (std::int32_t& operand : copy.operand)
+      if (operand >= 0) operand = for_backward(operand, true);
     result_.nodes.push_back(copy);
     return result_.nodes.size() - 1;
   }
@@ -102,6 +123,7 @@ class recomputation {
   sequence<char> kept_;
   sequence<char> cost_;
   sequence<std::int32_t> moved_;
+  sequence<std::int32_t> again_;  ///< the repetition of each marked value
 };
 
 }  // namespace vivace::inline VIVACE_TARGET
