@@ -90,12 +90,15 @@ class instance {
 
   /// The loss of the last run.
   [[nodiscard]] Real loss() const { return *run_.at(plan_.loss); }
+  /// A result of the last run by its position in the graph's table; its extents still have the batch marked.
+  [[nodiscard]] tensor<const Real> output(int position) const {
+    return {run_.at(plan_.outputs[position]), graph_.nodes[graph_.outputs[position].node].dims};
+  }
   /// A named result of the last run; its extents still have the batch marked.
   /// @throws error if there is no output of this name
   [[nodiscard]] tensor<const Real> output(std::string_view wanted) const {
     for (int i = 0; i < graph_.outputs.size(); ++i)
-      if (graph_.outputs[i].name.view() == wanted)
-        return {run_.at(plan_.outputs[i]), graph_.nodes[graph_.outputs[i].node].dims};
+      if (graph_.outputs[i].name.view() == wanted) return output(i);
     throw error("vivace: no such output", "network", std::string(wanted), "an output that the graph names");
   }
 

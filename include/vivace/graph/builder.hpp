@@ -9,6 +9,19 @@ namespace vivace::inline VIVACE_TARGET {
 
 class builder;
 
+/// A path and a role as one name, "2.conv2d" and "weight" as "2.conv2d.weight". Of a long path the end is cut.
+constexpr identifier joined(const identifier& path, std::string_view role) {
+  constexpr int capacity = static_cast<int>(sizeof(identifier)) - 1;
+  identifier result;
+  int length = 0;
+  for (const char letter : path.view())
+    if (length + 1 + static_cast<int>(role.size()) < capacity) result.text[length++] = letter;
+  if (length > 0) result.text[length++] = '.';
+  for (const char letter : role)
+    if (length < capacity) result.text[length++] = letter;
+  return result;
+}
+
 namespace ops {
 
 /// A handle to a node under construction. Copy it freely; it is valid as long as its builder.
@@ -75,6 +88,11 @@ class builder {
   }
   /// Stores `next` in a parameter or state at the end of the step.
   constexpr void update(value target, value next) {
+    const op kind = graph_.nodes[target.index()].kind;
+    if (kind != op::parameter && kind != op::state) {
+      fail(problem::cannot_be_updated, "update", target.dims(), {});
+      return;
+    }
     if (target.dims() != next.dims()) {
       fail(problem::sizes_differ, "update", next.dims(), target.dims());
       return;
@@ -83,6 +101,8 @@ class builder {
   }
   /// Names a result, so that it can be asked for.
   constexpr void output(std::string_view output_name, value result) {
+    for (const port& other : graph_.outputs)
+      if (other.name.view() == output_name) fail(problem::name_used_twice, output_name, result.dims(), {});
     graph_.outputs.push_back({identifier(output_name), computed(result).index()});
   }
   /// The value itself, or a copy if it only names what comes from outside: that is not the step's to hand out.
@@ -119,6 +139,8 @@ class builder {
 
   /// Adds a node whose shape is known. For operations use the functions of vivace::ops.
   constexpr value add(node made) {
+    if (const problem found = mistake_of(made); found != problem::none)
+      return fail(found, to_string(made.kind), made.dims, {});
     made.layer = layer_;
     if (recompute_ > 0 && !is_source(made.kind)) made.repeat = true;
     graph_.nodes.push_back(made);
@@ -136,6 +158,20 @@ class builder {
   [[nodiscard]] constexpr bool failed() const { return graph_.mistake.what != problem::none; }
 
  private:
+  /// What no node may do, whatever its operation.
+  [[nodiscard]] constexpr problem mistake_of(const node& made) const {
+    int batch_axes = 0;
+    for (int d = 0; d < made.dims.rank; ++d) batch_axes += made.dims[d] < 0 ? 1 : 0;
+    if (batch_axes > 1) return problem::batch_in_two_axes;
+    const bool reads_labels = made.kind == op::cross_entropy || made.kind == op::cross_entropy_gradient ||
+                              made.kind == op::take_rows || made.kind == op::add_rows;
+    for (int i = 0; i < made.operands() && made.kind != op::reshape; ++i) {
+      std::int32_t base = made.operand[i];
+      while (graph_.nodes[base].kind == op::reshape) base = graph_.nodes[base].operand[0];
+      if ((graph_.nodes[base].kind == op::labels) != (reads_labels && i == 1)) return problem::labels_and_numbers_mixed;
+    }
+    return problem::none;
+  }
   static constexpr int write_number(identifier& to, int number) {
     char digits[12]{};
     int count = 0;
@@ -145,6 +181,10 @@ class builder {
     return count;
   }
   constexpr value source(op kind, std::string_view input_name, shape dims) {
+    for (int d = 0; d < dims.rank; ++d)
+      if (dims[d] == 0) return fail(problem::extent_must_be_positive, input_name, dims, {});
+    for (const port& other : graph_.inputs)
+      if (other.name.view() == input_name) return fail(problem::name_used_twice, input_name, dims, {});
     const value made = add({.kind = kind, .dims = dims});
     graph_.inputs.push_back({identifier(input_name), made.index()});
     return made;
@@ -153,13 +193,7 @@ class builder {
                          std::int32_t fan_in, std::int32_t fan_out) {
     for (int d = 0; d < dims.rank; ++d)
       if (dims[d] <= 0) return fail(problem::extent_must_be_positive, role, dims, {});
-    identifier full;
-    int length = 0;
-    if (layer_ >= 0)
-      for (const char letter : graph_.layers[layer_].name.view()) full.text[length++] = letter;
-    if (length > 0 && length < 30) full.text[length++] = '.';
-    for (const char letter : role)
-      if (length < 30) full.text[length++] = letter;
+    const identifier full = layer_ < 0 ? identifier(role) : joined(graph_.layers[layer_].name, role);
     for (const variable& other : table)
       if (other.name == full) return fail(problem::name_used_twice, full.view(), dims, {});
     const value made = add({.kind = kind, .dims = dims});

@@ -26,6 +26,9 @@ constexpr std::string_view to_string(problem what) {
     case problem::no_second_derivative: return "the functor has no further derivative";
     case problem::no_parameter: return "there is nothing to train";
     case problem::name_used_twice: return "a name is used twice";
+    case problem::batch_in_two_axes: return "the result would have the batch along two axes";
+    case problem::labels_and_numbers_mixed: return "labels stand where numbers belong, or numbers where labels belong";
+    case problem::cannot_be_updated: return "only parameters and states are updated, and only once in a step";
   }
   return "unknown";
 }

@@ -69,7 +69,10 @@ enum class problem : std::uint8_t {
   batch_cannot_be_reshaped,
   no_second_derivative,
   no_parameter,
-  name_used_twice
+  name_used_twice,
+  batch_in_two_axes,
+  labels_and_numbers_mixed,
+  cannot_be_updated
 };
 
 /// The first mistake of an architecture, kept as a value: a compile error prints it, an exception spells it out.

@@ -22,6 +22,12 @@ constexpr bool broadcast_shapes(const shape& left, const shape& right, shape& re
   return true;
 }
 
+/// True if a value of the smaller shape can be repeated to the larger.
+constexpr bool broadcasts_to(const shape& smaller, const shape& larger) {
+  shape common;
+  return broadcast_shapes(larger, smaller, common) && common == larger;
+}
+
 /// A node of one operand and the operand's shape.
 constexpr value unary(op kind, value from, const attributes& attr = {}) {
   return from.owner().add({.kind = kind, .dims = from.dims(), .operand = {from.index(), -1, -1}, .attr = attr});
@@ -110,6 +116,8 @@ constexpr value reshape(value from, shape dims) {
 /// @param mean divides by the number of repetitions
 constexpr value broadcast(value from, shape dims, bool mean = false) {
   if (from.dims() == dims) return from;
+  if (!broadcasts_to(from.dims(), dims))
+    return from.owner().fail(problem::shapes_do_not_broadcast, "broadcast", from.dims(), dims);
   return from.owner().add(
       {.kind = op::broadcast, .dims = dims, .operand = {from.index(), -1, -1}, .attr = {.mean = mean}});
 }
@@ -117,6 +125,8 @@ constexpr value broadcast(value from, shape dims, bool mean = false) {
 /// Sums a value down to a smaller shape that broadcasts to its own; with `mean`, divides by the number of summands.
 constexpr value sum_to(value from, shape dims, bool mean = false) {
   if (from.dims() == dims) return from;
+  if (!broadcasts_to(dims, from.dims()))
+    return from.owner().fail(problem::shapes_do_not_broadcast, "sum", from.dims(), dims);
   return from.owner().add({.kind = op::sum, .dims = dims, .operand = {from.index(), -1, -1}, .attr = {.mean = mean}});
 }
 
@@ -177,6 +187,9 @@ constexpr value transpose(value from, std::initializer_list<int> axes) {
   for (const int axis : axes) {
     made.attr.axes[d] = static_cast<std::int8_t>(axis < 0 ? axis + from.dims().rank : axis);
     made.dims[d] = from.dims()[made.attr.axes[d]];
+    for (int other = 0; other < d; ++other)
+      if (made.attr.axes[other] == made.attr.axes[d])
+        return graph.fail(problem::axis_out_of_range, "transpose", from.dims(), {});
     ++d;
   }
   return graph.add(made);
@@ -280,6 +293,13 @@ constexpr std::int32_t window_places(std::int32_t extent, const window& frame, i
   return room < 0 ? 0 : room / frame.stride[d] + 1;
 }
 
+/// True if a window has an extent, goes forward and adds no negative padding.
+constexpr bool window_is_sound(const window& frame) {
+  for (int d = 0; d < 2; ++d)
+    if (frame.kernel[d] < 1 || frame.stride[d] < 1 || frame.dilation[d] < 1 || frame.padding[d] < 0) return false;
+  return true;
+}
+
 /// Convolution (cross-correlation, as in every framework): image [batch, channels, height, width] by weight
 /// [filters, channels / groups, kernel height, kernel width].
 constexpr value convolve(value image, value weight, window frame) {
@@ -292,6 +312,7 @@ constexpr value convolve(value image, value weight, window frame) {
   if (filter[1] * frame.groups != from[1]) return graph.fail(problem::channels_do_not_match, "conv2d", from, filter);
   frame.kernel[0] = static_cast<std::int16_t>(filter[2]);
   frame.kernel[1] = static_cast<std::int16_t>(filter[3]);
+  if (!window_is_sound(frame)) return graph.fail(problem::extent_must_be_positive, "conv2d", from, filter);
   const shape dims{from[0], filter[0], window_places(from[2], frame, 0), window_places(from[3], frame, 1)};
   if (dims[2] < 1 || dims[3] < 1) return graph.fail(problem::window_larger_than_input, "conv2d", from, filter);
   return graph.add(
@@ -319,6 +340,8 @@ constexpr value pool(op kind, value image, window frame) {
   builder& graph = image.owner();
   const shape from = image.dims();
   if (from.rank != 4) return graph.fail(problem::wrong_rank, to_string(kind), from, {});
+  if (!window_is_sound(frame) || frame.dilation[0] != 1 || frame.dilation[1] != 1)
+    return graph.fail(problem::extent_must_be_positive, to_string(kind), from, {frame.kernel[0], frame.kernel[1]});
   const shape dims{from[0], from[1], window_places(from[2], frame, 0), window_places(from[3], frame, 1)};
   if (dims[2] < 1 || dims[3] < 1 || frame.padding[0] >= frame.kernel[0] || frame.padding[1] >= frame.kernel[1])
     return graph.fail(problem::window_larger_than_input, to_string(kind), from, {frame.kernel[0], frame.kernel[1]});
@@ -326,7 +349,10 @@ constexpr value pool(op kind, value image, window frame) {
 }
 
 /// Softmax over the last axis. With `causal`, row r of the last two axes sees columns 0..r only.
-constexpr value softmax(value from, bool causal = false) { return unary(op::softmax, from, {.causal = causal}); }
+constexpr value softmax(value from, bool causal = false) {
+  if (from.dims().rank < (causal ? 2 : 1)) return from.owner().fail(problem::wrong_rank, "softmax", from.dims(), {});
+  return unary(op::softmax, from, {.causal = causal});
+}
 
 /// Cross entropy of each row of logits [n, classes] with its label; labels [n]. `smoothing` spreads that share of the
 /// target over all classes (Szegedy et al., CVPR 2016).

@@ -95,6 +95,10 @@ constexpr graph canonical(const graph& from) {
   };
   sort(result.parameters);
   sort(result.states);
+  sequence<char> updated(result.nodes.size(), 0);
+  for (const assignment& store : result.assignments)
+    if (++updated[store.target] > 1 && result.mistake.what == problem::none)
+      result.mistake = {problem::cannot_be_updated, -1, "update", result.nodes[store.target].dims, {}};
   return result;
 }
 

@@ -16,12 +16,7 @@ class update_builder {
   [[nodiscard]] constexpr value setting(int position) const { return settings_[position]; }
   /// Memory of the parameter's shape that is kept from step to step and starts at zero.
   constexpr value state(std::string_view role) {
-    identifier full = parameter_.name;
-    int length = static_cast<int>(full.view().size());
-    if (length < 31) full.text[length++] = '.';
-    for (const char letter : role)
-      if (length < 31) full.text[length++] = letter;
-    return graph_.state(full.view(), graph_.at(parameter_.node).dims);
+    return graph_.state(joined(parameter_.name, role).view(), graph_.at(parameter_.node).dims);
   }
   constexpr void update(value target, value next) { graph_.update(target, next); }
 

@@ -23,6 +23,32 @@ constexpr graph model_graph(const Definition& definition, bool training) {
   return canonical(make.result());
 }
 
+/// The graph of the loss and its gradients: output "gradient" i belongs to parameter i; zeros if the loss does not depend
+/// on it.
+constexpr graph gradient_graph(graph model) {
+  if (model.mistake.what != problem::none) return model;
+  model.assignments.clear();
+  model.outputs.clear();
+  const std::int32_t loss = model.loss;
+  builder make(static_cast<graph&&>(model));
+  sequence<std::int32_t> wanted;
+  for (const variable& parameter : make.result().parameters) wanted.push_back(parameter.node);
+  sequence<std::int32_t> gradients = reverse_sweep(make, loss)(wanted);
+  if (make.failed()) return make.take();
+  make = builder(recomputation(make.result())(gradients));
+  for (int p = 0; p < gradients.size(); ++p) {
+    const shape dims = make.at(make.result().parameters[p].node).dims;
+    value gradient;
+    if (gradients[p] >= 0)
+      gradient = make.handle(gradients[p]);
+    else
+      gradient = ops::broadcast(make.constant(0), dims);
+    // A copy: a gradient may be an alias, or one value the gradient of two parameters.
+    make.output("gradient", ops::affine(gradient, 1, 0));
+  }
+  return without_dead_code(make.result());
+}
+
 /// The graph of a training step: loss, gradients, clipping, and the update of every parameter.
 /// @param flipped test hook: this operation's backward rule changes sign
 template <class Optimiser, class Clipping = no_clipping>

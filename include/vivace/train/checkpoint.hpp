@@ -1,6 +1,9 @@
 #pragma once
 #include <charconv>
+#include <cstdint>
+#include <limits>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -25,33 +28,50 @@ template <class Number>
 Number number_in(const io::safetensors_file& file, const std::string& path, std::string_view key) {
   const std::string* text = file.text(key);
   Number value{};
-  if (text == nullptr || std::from_chars(text->data(), text->data() + text->size(), value).ec != std::errc{})
+  const char* const end = text == nullptr ? nullptr : text->data() + text->size();
+  if (text == nullptr || std::from_chars(text->data(), end, value) != std::from_chars_result{end, std::errc{}} ||
+      value < Number{})
     throw file_error("vivace: this is no checkpoint of a training", path, "no number under " + std::string(key),
                      "a file that save() or the checkpoint callback wrote");
   return value;
 }
 
-/// Copies one variable from a file.
-/// @throws file_error if the file has no such tensor: it belongs to another network
+/// @throws file_error if the file has no such tensor: it belongs to another network, optimiser or precision
 template <class Real>
-void read_variable(const io::safetensors_file& file, const std::string& path, const std::string& name,
-                   const typename variables<Real>::entry& to) {
-  if (!file.has(name) || file.info(name).dimensions != extents_of(to.dims))
+void check_variable(const io::safetensors_file& file, const std::string& path, const std::string& name,
+                    const typename variables<Real>::entry& to) {
+  const std::string needs = name + " of " + io::extents_text(extents_of(to.dims)) + ", as this network has it";
+  if (!file.has(name))
+    throw file_error("vivace: the checkpoint is of another network or optimiser", path, "no tensor " + name, needs);
+  const io::tensor_info& found = file.info(name);
+  if (found.dimensions != extents_of(to.dims))
     throw file_error("vivace: the checkpoint is of another network or optimiser", path,
-                     file.has(name) ? name + " of other extents" : "no tensor " + name,
-                     name + " of " + std::to_string(to.dims.size()) + " numbers, as this network has it");
-  file.copy(name, extents_of(to.dims), to.data);
+                     name + " of " + io::extents_text(found.dimensions), needs);
+  if (found.type != io::element_of<Real>)
+    throw file_error("vivace: the checkpoint is of another precision", path,
+                     name + " in " + std::string(io::element_name(found.type)),
+                     std::string(io::element_name(io::element_of<Real>)) + ": train with the precision of the file");
 }
 
+/// Copies variables from a file: all of them, or after an error none.
+/// @param exactly refuses a file that lacks a state of the optimiser, or has more than the network and its optimiser
 template <class Real>
 void read_variables(const io::safetensors_file& file, const std::string& path, const variables<Real>& values,
-                    bool optimiser_too) {
+                    bool exactly) {
+  std::vector<std::pair<std::string, typename variables<Real>::entry>> all;
   for (int p = 0; p < values.parameter_count(); ++p)
-    read_variable<Real>(file, path, std::string(values.parameter(p).name), values.parameter(p));
+    all.emplace_back(values.parameter(p).name, values.parameter(p));
   for (int s = 0; s < values.state_count(); ++s) {
-    const std::string name = state_name(values.state(s).name);
-    if (optimiser_too || file.has(name)) read_variable<Real>(file, path, name, values.state(s));
+    std::string name = state_name(values.state(s).name);
+    if (exactly || file.has(name)) all.emplace_back(std::move(name), values.state(s));
   }
+  for (const auto& [name, entry] : all) check_variable<Real>(file, path, name, entry);
+  constexpr std::size_t traces = 2;
+  if (exactly && file.tensors().size() != all.size() + traces)
+    throw file_error("vivace: the checkpoint is of another network or optimiser", path,
+                     std::to_string(file.tensors().size() - traces) + " parameters and states",
+                     std::to_string(all.size()) + ", as this network and its optimiser have");
+  for (const auto& [name, entry] : all) file.copy(name, extents_of(entry.dims), entry.data);
 }
 
 }  // namespace detail
@@ -113,14 +133,19 @@ void resume(training_engine<Real>& to, const std::string& path) {
     file.copy(name, dims, numbers.data());
     return numbers;
   };
+  const auto whole = [&](double number) {
+    if (!(number >= 0 && number <= (std::numeric_limits<int>::max)()))
+      throw file_error("vivace: the checkpoint's trace is damaged", path, std::to_string(number), "a count");
+    return static_cast<int>(number);
+  };
   const std::vector<double> epochs = table("trace.epochs", 6);
   for (std::size_t i = 0; i < epochs.size(); i += 6)
-    where.history.epochs.push_back({static_cast<int>(epochs[i]), epochs[i + 1], epochs[i + 2], epochs[i + 3],
+    where.history.epochs.push_back({whole(epochs[i]), epochs[i + 1], epochs[i + 2], epochs[i + 3],
                                     epochs[i + 4], epochs[i + 5]});
   const std::vector<double> batches = table("trace.batches", 4);
   for (std::size_t i = 0; i < batches.size(); i += 4)
-    where.history.batches.push_back({static_cast<int>(batches[i]), static_cast<int>(batches[i + 1]),
-                                     static_cast<int>(batches[i + 2]), batches[i + 3]});
+    where.history.batches.push_back({whole(batches[i]), whole(batches[i + 1]),
+                                     whole(batches[i + 2]), batches[i + 3]});
   detail::read_variables(file, path, to.values(), true);
   to.progress() = std::move(where);
 }
@@ -145,17 +170,22 @@ template <class Trainer>
 requires requires(Trainer& self) { self.engine(); }
 void load_weights(Trainer& to, const std::string& path) { load_weights(to.engine(), path); }
 
-/// Callback: writes a checkpoint after every `every` epochs and at the end.
+/// Callback: writes a checkpoint after every `every` epochs (0: none of these) and at the end.
 struct checkpoint {
   std::string path;
   int every = 1;
 
-  void on_epoch(training_state& state) const {
-    if ((state.epoch + 1) % every == 0 || state.epoch + 1 == state.epochs) write(state);
+  void on_epoch(training_state& state) {
+    if (every > 0 && (state.epoch + 1) % every == 0) write(state);
   }
+  void on_end(training_state& state) {
+    if (!state.history().epochs.empty() && written_ != state.history().epochs.size()) write(state);
+  }
+  std::size_t written_ = 0;  // epochs in the last file
 
  private:
-  void write(const training_state& state) const {
+  void write(const training_state& state) {
+    written_ = state.history().epochs.size();
     if (const auto* single = dynamic_cast<const training_engine<float>*>(&state)) save(*single, path);
     if (const auto* twice = dynamic_cast<const training_engine<double>*>(&state)) save(*twice, path);
   }

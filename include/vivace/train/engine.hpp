@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <vivace/data/columns.hpp>
 #include <vivace/data/loader.hpp>
 #include <vivace/exec/instance.hpp>
 #include <vivace/optim/optimiser.hpp>
@@ -55,6 +56,25 @@ class training_engine : public training_state {
   [[nodiscard]] const training_progress& progress() const { return progress_; }
   [[nodiscard]] int batch_size() const { return setup_.training_plan.batch; }
   [[nodiscard]] const engine_setup<Real>& setup() const { return setup_; }
+
+  /// Says that samples are named arrays side by side, until called with none.
+  /// @throws error if an input has no array of its name and width
+  void use_columns(std::span<const data::columns::column> columns) {
+    columns_.clear();
+    if (columns.empty()) return;
+    const graph_view& graph = setup_.training_graph;
+    for (const port& input : graph.inputs) {
+      const std::int64_t width = graph.nodes[input.node].dims.size();
+      const data::columns::column* found = nullptr;
+      for (const auto& one : columns)
+        if (one.name == input.name.view()) found = &one;
+      if (found == nullptr || found->width != width || graph.nodes[input.node].kind == op::labels)
+        throw error("vivace: the columns do not fit the network", "input " + std::string(input.name.view()),
+                    found == nullptr ? "no column of this name" : std::to_string(found->width) + " numbers a sample",
+                    std::to_string(width) + " numbers a sample");
+      columns_.push_back({found->offset, width, std::vector<Real>(static_cast<std::size_t>(width * batch_size()))});
+    }
+  }
 
   /// Trains until `epoch_count` epochs are done, counting those done before.
   /// @param evaluate_now called after each epoch if there is validation data
@@ -194,9 +214,11 @@ class training_engine : public training_state {
           graph.settings[i].name.view() == "clipping" ? setup_.clipping : scalars_[static_cast<std::size_t>(i)]);
   }
 
-  /// The first input takes the features, the second the targets; labels take labels.
-  static void set_inputs(instance<Real>& run, const data::batch_view<Real>& given) {
+  /// The first input takes the features, the second the targets; labels take labels. With columns each input takes its
+  /// own.
+  void set_inputs(instance<Real>& run, const data::batch_view<Real>& given) {
     const graph_view& graph = run.structure();
+    if (!columns_.empty()) return set_columns(run, given);
     int numbers = 0;
     for (int i = 0; i < graph.inputs.size(); ++i) {
       if (graph.nodes[graph.inputs[i].node].kind == op::labels)
@@ -206,8 +228,20 @@ class training_engine : public training_state {
     }
   }
 
+  void set_columns(instance<Real>& run, const data::batch_view<Real>& given) {
+    std::int64_t row = 0;
+    for (const column& one : columns_) row += one.width;
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      column& to = columns_[i];
+      for (int sample = 0; sample < given.size; ++sample)
+        std::copy_n(given.features + sample * row + to.offset, to.width, to.values.data() + sample * to.width);
+      run.set_input(static_cast<int>(i), to.values.data());
+    }
+  }
+
   /// @throws error if the loader's samples are not what the graph's inputs are
-  static void check(const graph_view& graph, const data::loader<Real>& loader) {
+  void check(const graph_view& graph, const data::loader<Real>& loader) const {
+    if (!columns_.empty()) return;
     int numbers = 0;
     for (const port& input : graph.inputs) {
       const shape& dims = graph.nodes[input.node].dims;
@@ -231,11 +265,19 @@ class training_engine : public training_state {
     return false;
   }
 
+  /// Where an input's numbers lie in a sample, and room for those of a batch.
+  struct column {
+    std::int64_t offset = 0;
+    std::int64_t width = 0;
+    std::vector<Real> values;
+  };
+
   engine_setup<Real> setup_;
   variables<Real> values_;
   instance<Real> train_, predict_;
   training_progress progress_;
   std::vector<double> scalars_;
+  std::vector<column> columns_;
   std::vector<Real> kept_, kept_states_;
 };
 

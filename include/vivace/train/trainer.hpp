@@ -103,20 +103,22 @@ class trainer {
     ((count = epochs_of(settings, count)), ...);
     std::vector<callback_handle> callbacks;
     (add_callback(callbacks, settings), ...);
-    const auto with_data = [&](data::loader<real>& batches) -> trace {
-      return engine_.fit(batches, count, callbacks, [&](epoch_record& record) { (validate(settings, record), ...); });
-    };
     const auto transform = transform_of(settings...);
     int samples = batch_limit;
     ((samples = samples_of(settings, samples)), ...);
     data::loader<real> batches(set, samples, seed_, {}, transform);
-    return with_data(batches);
+    use_columns_of(set);
+    return engine_.fit(batches, count, callbacks, [&](epoch_record& record) {
+      (validate(settings, record), ...);
+      use_columns_of(set);
+    });
   }
 
   /// Loss, accuracy and confusion matrix over a data set.
   template <data::source<real> Source>
   evaluation evaluate(const Source& set) {
     data::loader<real> batches(set, batch_limit, seed_, {.shuffle = false});
+    use_columns_of(set);
     return engine_.evaluate(batches);
   }
 
@@ -167,6 +169,13 @@ class trainer {
                   "vivace: fit() takes epochs, batch_of, validation, augment and callbacks; a callback has on_begin, "
                   "on_batch, on_epoch or on_end, each taking training_state&");
     if constexpr (callback<plain>) to.push_back(callback_handle::to(const_cast<plain&>(setting)));
+  }
+  template <class Source>
+  void use_columns_of(const Source& set) {
+    if constexpr (std::is_same_v<Source, data::columns>)
+      engine_.use_columns(set.list());
+    else
+      engine_.use_columns({});
   }
   template <class Setting>
   void validate(const Setting& setting, epoch_record& record) {

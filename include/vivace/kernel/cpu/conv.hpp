@@ -127,11 +127,11 @@ struct tap_sum {
   int channels, outputs, taps;
   const std::int64_t* offset;         // of each tap in a plane
   const std::int64_t* weight_offset;  // of each tap in a panel of weights
-  const Real* weights;                   // [panels of outputs][taps][channels][rows of a tile]
+  const Real* weights;                // [panels of outputs][taps][channels][rows of a tile]
   int grid_h, grid_w;
   std::int64_t plane, pitch;        // of the image
   std::int64_t out_channel, out_h;  // strides of the result, whose lines are contiguous
-  const Real* next;                    // what will be read after this sum, and how much of it
+  const Real* next;                 // what will be read after this sum, and how much of it
   std::int64_t next_count;
 };
 
@@ -230,7 +230,8 @@ template <class Real>
   if (sum.grid_h <= 0 || sum.grid_w <= 0) return;
   if (sum.taps == 0 || sum.channels == 0) {
     for (int output = 0; output < sum.outputs; ++output)
-      for (int y = 0; y < sum.grid_h; ++y) std::fill_n(out + output * sum.out_channel + y * sum.out_h, sum.grid_w, Real{});
+      for (int y = 0; y < sum.grid_h; ++y)
+        std::fill_n(out + output * sum.out_channel + y * sum.out_h, sum.grid_w, Real{});
     return;
   }
   // By line, unless the vectors drawn back cost more than the pixels between lines.
@@ -244,8 +245,8 @@ template <class Real>
 /// Calls body(image, group, padded image, rest of the slot, output) for every image of the batch; hands each output
 /// image to the epilogue channel by channel.
 template <class Real, class Body>
-void for_images(const conv_geometry& g, const conv_plan& plan, std::int64_t channel, int channels, Real* slots, Real* result,
-                const epilogue<Real>* finish, const parallel& run, Body&& body) {
+void for_images(const conv_geometry& g, const conv_plan& plan, std::int64_t channel, int channels, Real* slots,
+                Real* result, const epilogue<Real>* finish, const parallel& run, Body&& body) {
   const std::int64_t whole = channel * channels;
   (multiply_adds(g) < tuning::conv_serial ? parallel{} : run)(plan.tasks, [&](std::int64_t task) {
     alignas(64) Real local[tuning::conv_image];
@@ -268,8 +269,8 @@ void for_images(const conv_geometry& g, const conv_plan& plan, std::int64_t chan
 /// y = x convolved with w (a correlation, as usual). With an epilogue, a stretch never crosses a channel of an image.
 /// @param workspace conv2d_workspace(g) elements
 template <class Real>
-void conv2d(const conv_geometry& g, const Real* x, const Real* w, Real* y, const epilogue<Real>* finish, Real* workspace,
-            const parallel& run) {
+void conv2d(const conv_geometry& g, const Real* x, const Real* w, Real* y, const epilogue<Real>* finish,
+            Real* workspace, const parallel& run) {
   constexpr int rows = tuning::gemm<Real>::rows;
   const conv_plan plan = plan_forward(g);
   const image_layout& layout = plan.layout;
@@ -291,9 +292,9 @@ void conv2d(const conv_geometry& g, const Real* x, const Real* w, Real* y, const
                const Real* source = x + (image * g.groups + group) * from;
                fill_image(layout, in, source, slot);
                sum_taps<Real>({in, out, taps, offset, offset + taps, weights + group * group_weights, g.out_height,
-                            g.out_width, layout.plane(), layout.columns, std::int64_t{g.out_height} * g.out_width,
-                            g.out_width, source + from, image + 1 < g.batch ? from : 0},
-                           slot, to);
+                               g.out_width, layout.plane(), layout.columns, std::int64_t{g.out_height} * g.out_width,
+                               g.out_width, source + from, image + 1 < g.batch ? from : 0},
+                              slot, to);
              });
 }
 
@@ -301,8 +302,8 @@ void conv2d(const conv_geometry& g, const Real* x, const Real* w, Real* y, const
 /// each of which sees a fixed subset of the taps.
 /// @param workspace conv2d_input_gradient_workspace(g) elements
 template <class Real>
-void conv2d_input_gradient(const conv_geometry& g, const Real* dy, const Real* w, Real* dx, const epilogue<Real>* finish,
-                           Real* workspace, const parallel& run) {
+void conv2d_input_gradient(const conv_geometry& g, const Real* dy, const Real* w, Real* dx,
+                           const epilogue<Real>* finish, Real* workspace, const parallel& run) {
   constexpr int rows = tuning::gemm<Real>::rows;
   const conv_plan plan = plan_input_gradient(g);
   const image_layout& layout = plan.layout;
@@ -359,20 +360,20 @@ void conv2d_input_gradient(const conv_geometry& g, const Real* dy, const Real* w
           };
           const int u = low(g.padding_h, g.stride_h, phase_h), v = low(g.padding_w, g.stride_w, phase_w);
           sum_taps<Real>({out, in, count, offset + first, offset + taps + first,
-                       weights + group * group_weights + panels * rows * first * out,
-                       count_of(g.height, g.padding_h, g.stride_h, phase_h),
-                       count_of(g.width, g.padding_w, g.stride_w, phase_w), layout.plane(), layout.columns,
-                       phased ? phase_area : area, phased ? phase_width : g.width, source + from,
-                       first == 0 && image + 1 < g.batch ? from : 0},
-                      slot + u * layout.columns + v,
-                      phased ? phases + (phase_h * g.stride_w + phase_w) * in * phase_area : to);
+                          weights + group * group_weights + panels * rows * first * out,
+                          count_of(g.height, g.padding_h, g.stride_h, phase_h),
+                          count_of(g.width, g.padding_w, g.stride_w, phase_w), layout.plane(), layout.columns,
+                          phased ? phase_area : area, phased ? phase_width : g.width, source + from,
+                          first == 0 && image + 1 < g.batch ? from : 0},
+                         slot + u * layout.columns + v,
+                         phased ? phases + (phase_h * g.stride_w + phase_w) * in * phase_area : to);
         });
         if (!phased) return;
         for (int channel = 0; channel < in; ++channel)
           for (int h = 0; h < g.height; ++h) {
             const Real* line = phases +
-                            ((h + g.padding_h) % g.stride_h * std::int64_t{g.stride_w} * in + channel) * phase_area +
-                            h / g.stride_h * phase_width;
+                               ((h + g.padding_h) % g.stride_h * std::int64_t{g.stride_w} * in + channel) * phase_area +
+                               h / g.stride_h * phase_width;
             join_phases(line, in * phase_area, g.stride_w, g.padding_w, g.width, to + channel * area + h * g.width);
           }
       });
@@ -382,8 +383,8 @@ void conv2d_input_gradient(const conv_geometry& g, const Real* dy, const Real* w
 /// order.
 /// @param workspace conv2d_weight_gradient_workspace(g) elements
 template <class Real>
-void conv2d_weight_gradient(const conv_geometry& g, const Real* x, const Real* dy, Real* dw, const epilogue<Real>* finish,
-                            Real* workspace, const parallel& run) {
+void conv2d_weight_gradient(const conv_geometry& g, const Real* x, const Real* dy, Real* dw,
+                            const epilogue<Real>* finish, Real* workspace, const parallel& run) {
   using size = tuning::gemm<Real>;
   const conv_plan plan = plan_weight_gradient(g);
   const image_layout& layout = plan.layout;
@@ -442,7 +443,8 @@ void conv2d_weight_gradient(const conv_geometry& g, const Real* x, const Real* d
         work.b_run = turned_line;
         for (int column = 0; column < width; column += size::columns) {
           const int vectors = (std::min)(size::columns, width - column) / lanes<Real>;
-          for (int j = 0; j < size::vectors; ++j) work.b[j] = turned + column + (std::min)(j, vectors - 1) * lanes<Real>;
+          for (int j = 0; j < size::vectors; ++j)
+            work.b[j] = turned + column + (std::min)(j, vectors - 1) * lanes<Real>;
           for (int row = 0; row < inner; row += size::rows) {
             next_x.step();
             next_y.step();

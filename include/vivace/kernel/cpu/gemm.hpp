@@ -30,9 +30,9 @@ struct gemm_arguments {
   std::int64_t b_row, b_column;
   Real* c;  ///< [batch, m, n], contiguous; unused if finish is set
   int batch = 1;
-  std::int64_t a_batch = 0, b_batch = 0;  ///< strides from one product to the next, in elements
-  const epilogue<Real>* finish = nullptr;    ///< takes the values instead of c
-  Real* workspace = nullptr;                 ///< gemm_workspace(m, n, k, batch) elements
+  std::int64_t a_batch = 0, b_batch = 0;   ///< strides from one product to the next, in elements
+  const epilogue<Real>* finish = nullptr;  ///< takes the values instead of c
+  Real* workspace = nullptr;               ///< gemm_workspace(m, n, k, batch) elements
 };
 
 /// Parts along the depth, and the depth of each, for products with small C and large k. Depends on sizes only.
@@ -55,8 +55,8 @@ constexpr std::int64_t gemm_workspace(std::int64_t m, std::int64_t n, std::int64
 
 /// multiply_tile for a number of vectors known at run time.
 template <class Real>
-[[gnu::always_inline]] inline void multiply_vectors(const tile<Real>& work, int vectors, Real* out, std::int64_t out_row,
-                                                    bool add) {
+[[gnu::always_inline]] inline void multiply_vectors(const tile<Real>& work, int vectors, Real* out,
+                                                    std::int64_t out_row, bool add) {
   if (vectors == 1) return multiply_tile<Real, 1>(work, out, out_row, add);
   if (vectors == 2) return multiply_tile<Real, 2>(work, out, out_row, add);
   multiply_tile<Real, tuning::gemm<Real>::vectors>(work, out, out_row, add);

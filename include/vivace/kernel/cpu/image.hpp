@@ -106,8 +106,8 @@ template <class Real>
 /// Packs one tap's weights, [outputs, channels] with the given strides, into panels
 /// [outputs / rows][taps][channels][rows], zero in rows past the last output.
 template <class Real>
-[[gnu::noinline]] void pack_weights(Real* panels, const Real* from, std::int64_t output_stride, std::int64_t channel_stride,
-                                    int outputs, int channels, int taps, int tap) {
+[[gnu::noinline]] void pack_weights(Real* panels, const Real* from, std::int64_t output_stride,
+                                    std::int64_t channel_stride, int outputs, int channels, int taps, int tap) {
   constexpr int rows = tuning::gemm<Real>::rows;
   for (int output = 0; output < outputs; output += rows) {
     Real* to = panels + (std::int64_t{output} * taps + std::int64_t{tap} * rows) * channels;

@@ -12,7 +12,8 @@ namespace vivace::inline VIVACE_TARGET::kernel {
 /// Transposes a strip of (Quads * 4) rows x 4 columns: to[column * to_row + row] = from[row * from_row + column].
 /// Rows four apart are joined in one register on the way in, so that only shuffles within quarters remain.
 template <int Quads, class Real>
-[[gnu::always_inline]] inline void transpose_strip(const Real* from, std::int64_t from_row, Real* to, std::int64_t to_row) {
+[[gnu::always_inline]] inline void transpose_strip(const Real* from, std::int64_t from_row, Real* to,
+                                                   std::int64_t to_row) {
   typedef Real four __attribute__((vector_size(4 * sizeof(Real))));
   typedef Real wide __attribute__((vector_size(4 * Quads * sizeof(Real))));
   wide line[4];
@@ -68,9 +69,9 @@ template <class Real>
 template <class Real>
 [[gnu::always_inline]] inline void copy_short(Real* to, const Real* from, std::int64_t count) {
   for (; count >= lanes<Real>; count -= lanes<Real>, to += lanes<Real>, from += lanes<Real>) store(to, load(from));
-  if constexpr (lanes<Real> > 8)
+  if constexpr (8 < lanes<Real>)
     if (count >= 8) std::memcpy(to, from, 8 * sizeof(Real)), count -= 8, to += 8, from += 8;
-  if constexpr (lanes<Real> > 4)
+  if constexpr (4 < lanes<Real>)
     if (count >= 4) std::memcpy(to, from, 4 * sizeof(Real)), count -= 4, to += 4, from += 4;
   for (; count > 0; --count) *to++ = *from++;
 }
@@ -106,8 +107,8 @@ struct lookahead {
 /// Copies a slice of a matrix into a panel: panel[d * width + w] = from[d * depth_stride + w * width_stride] for w <
 /// valid, zero for valid <= w < width.
 template <class Real>
-[[gnu::noinline]] void pack(Real* panel, int width, const Real* from, std::int64_t width_stride, std::int64_t depth_stride,
-                            int depth, int valid) {
+[[gnu::noinline]] void pack(Real* panel, int width, const Real* from, std::int64_t width_stride,
+                            std::int64_t depth_stride, int depth, int valid) {
   if (width_stride == 1) {
     if (constexpr int rows = tuning::gemm<Real>::rows; width == rows && valid == rows) {
       for (int d = 0; d < depth; ++d) std::memcpy(panel + d * rows, from + d * depth_stride, rows * sizeof(Real));

@@ -94,7 +94,8 @@ template <class Real>
 }
 /// left[0], right[0], left[1], right[1] ... : `low` for the first half of the lanes, `high` for the second.
 template <class Real>
-[[gnu::always_inline]] inline void interleave(vector<Real> left, vector<Real> right, vector<Real>& low, vector<Real>& high) {
+[[gnu::always_inline]] inline void interleave(vector<Real> left, vector<Real> right, vector<Real>& low,
+                                              vector<Real>& high) {
   low = detail::interleave<0>(left, right, std::make_integer_sequence<int, lanes<Real>>{});
   high = detail::interleave<lanes<Real> / 2>(left, right, std::make_integer_sequence<int, lanes<Real>>{});
 }
