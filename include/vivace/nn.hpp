@@ -3,6 +3,7 @@
 /// Layers, losses, models.
 #include <vivace/nn/activations.hpp>
 #include <vivace/nn/attention.hpp>
+#include <vivace/nn/blocks.hpp>
 #include <vivace/nn/conv2d.hpp>
 #include <vivace/nn/dense.hpp>
 #include <vivace/nn/embedding.hpp>
@@ -13,6 +14,7 @@
 #include <vivace/nn/model.hpp>
 #include <vivace/nn/norm.hpp>
 #include <vivace/nn/pooling.hpp>
+#include <vivace/nn/recompute.hpp>
 #include <vivace/nn/recurrent.hpp>
 #include <vivace/nn/residual.hpp>
 #include <vivace/nn/scan.hpp>

@@ -1,0 +1,11 @@
+// expect: two optimisers are given; keep one
+#include <vivace/nn/dense.hpp>
+#include <vivace/nn/model.hpp>
+#include <vivace/optim/adam.hpp>
+#include <vivace/train/trainer.hpp>
+
+struct net {
+  static constexpr auto graph = vivace::classifier(vivace::features{4}, vivace::classes{2}, vivace::dense{2});
+};
+
+int main() { vivace::trainer trainer{net{}, vivace::adam{}, vivace::sgd{}}; }
