@@ -26,22 +26,22 @@ struct thread_runner {
   vivace::parallel handle() { return {this, run, threads}; }
 };
 
-template <class T>
-std::vector<T> values(std::int64_t count, unsigned seed) {
-  std::vector<T> result(static_cast<std::size_t>(count));
+template <class Real>
+std::vector<Real> values(std::int64_t count, unsigned seed) {
+  std::vector<Real> result(static_cast<std::size_t>(count));
   for (auto& value : result) {
     seed = seed * 1664525u + 1013904223u;
-    value = static_cast<T>(static_cast<double>(seed >> 8) / (1 << 23) - 1);
+    value = static_cast<Real>(static_cast<double>(seed >> 8) / (1 << 23) - 1);
   }
   return result;
 }
 
-template <class T>
+template <class Real>
 struct sink {
-  std::vector<T> out;
+  std::vector<Real> out;
   std::vector<int> times;
-  vk::epilogue<T> handle() {
-    return {[](const void* self, std::int64_t first, std::int64_t count, const T* from) {
+  vk::epilogue<Real> handle() {
+    return {[](const void* self, std::int64_t first, std::int64_t count, const Real* from) {
               auto& to = *static_cast<sink*>(const_cast<void*>(self));
               for (std::int64_t at = 0; at < count; ++at) {
                 to.out[static_cast<std::size_t>(first + at)] = from[at];
@@ -92,24 +92,24 @@ void for_terms(const vk::conv_geometry& g, Body&& body) {
               }
 }
 
-template <class T, class Function>
+template <class Real, class Function>
 void check(const std::vector<double>& wanted, const std::vector<double>& size, std::int64_t workspace,
            Function&& call) {
   // A guard behind the workspace catches a kernel that takes more than it asked for.
-  std::vector<T> got(wanted.size(), T(99)), work(static_cast<std::size_t>(workspace) + 8, T(77));
-  call(got.data(), static_cast<const vk::epilogue<T>*>(nullptr), work.data(), vivace::parallel{});
-  for (std::size_t at = work.size() - 8; at < work.size(); ++at) CHECK(work[at] == T(77));
+  std::vector<Real> got(wanted.size(), Real(99)), work(static_cast<std::size_t>(workspace) + 8, Real(77));
+  call(got.data(), static_cast<const vk::epilogue<Real>*>(nullptr), work.data(), vivace::parallel{});
+  for (std::size_t at = work.size() - 8; at < work.size(); ++at) CHECK(work[at] == Real(77));
   double worst = 0;
   for (std::size_t at = 0; at < got.size(); ++at) {
     const double off = std::abs(double{got[at]} - wanted[at]) / (1 + size[at]);
     worst = off > worst || std::isnan(off) ? off : worst;
   }
-  CHECK(worst < 8 * double{std::numeric_limits<T>::epsilon()});
+  CHECK(worst < 8 * double{std::numeric_limits<Real>::epsilon()});
   for (int threads : {1, 2, 8}) {
     thread_runner runner{threads};
-    sink<T> taken{std::vector<T>(got.size()), std::vector<int>(got.size())};
+    sink<Real> taken{std::vector<Real>(got.size()), std::vector<int>(got.size())};
     const auto finish = taken.handle();
-    call(static_cast<T*>(nullptr), &finish, work.data(), runner.handle());
+    call(static_cast<Real*>(nullptr), &finish, work.data(), runner.handle());
     bool same = true, once = true;
     for (std::size_t at = 0; at < got.size(); ++at) {
       same = same && taken.out[at] == got[at];
@@ -120,14 +120,14 @@ void check(const std::vector<double>& wanted, const std::vector<double>& size, s
   }
 }
 
-template <class T>
+template <class Real>
 void compare(const vk::conv_geometry& g) {
   INFO("batch ", g.batch, " channels ", g.in_channels, " to ", g.out_channels, " image ", g.height, "x", g.width,
        " kernel ", g.kernel_h, "x", g.kernel_w, " stride ", g.stride_h, "x", g.stride_w, " padding ", g.padding_h, "x",
        g.padding_w, " dilation ", g.dilation_h, " groups ", g.groups);
-  const auto x = values<T>(std::int64_t{g.batch} * g.in_channels * g.height * g.width, 1);
-  const auto w = values<T>(std::int64_t{g.out_channels} * (g.in_channels / g.groups) * g.kernel_h * g.kernel_w, 2);
-  const auto dy = values<T>(std::int64_t{g.batch} * g.out_channels * g.out_height * g.out_width, 3);
+  const auto x = values<Real>(std::int64_t{g.batch} * g.in_channels * g.height * g.width, 1);
+  const auto w = values<Real>(std::int64_t{g.out_channels} * (g.in_channels / g.groups) * g.kernel_h * g.kernel_w, 2);
+  const auto dy = values<Real>(std::int64_t{g.batch} * g.out_channels * g.out_height * g.out_width, 3);
   std::vector<double> y(dy.size()), dx(x.size()), dw(w.size()), y_size(dy.size()), dx_size(x.size()), dw_size(w.size());
   for_terms(g, [&](int at_x, int at_w, int at_y) {
     const auto i = static_cast<std::size_t>(at_x), j = static_cast<std::size_t>(at_w),
@@ -136,51 +136,51 @@ void compare(const vk::conv_geometry& g) {
     dx[i] += double{dy[o]} * double{w[j]}, dx_size[i] += std::abs(double{dy[o]} * double{w[j]});
     dw[j] += double{dy[o]} * double{x[i]}, dw_size[j] += std::abs(double{dy[o]} * double{x[i]});
   });
-  check<T>(y, y_size, vk::conv2d_workspace(g),
-           [&](T* to, const vk::epilogue<T>* finish, T* work, const vivace::parallel& run) {
-             vk::conv2d<T>(g, x.data(), w.data(), to, finish, work, run);
-           });
-  check<T>(dx, dx_size, vk::conv2d_input_gradient_workspace(g),
-           [&](T* to, const vk::epilogue<T>* finish, T* work, const vivace::parallel& run) {
-             vk::conv2d_input_gradient<T>(g, dy.data(), w.data(), to, finish, work, run);
-           });
-  check<T>(dw, dw_size, vk::conv2d_weight_gradient_workspace(g),
-           [&](T* to, const vk::epilogue<T>* finish, T* work, const vivace::parallel& run) {
-             vk::conv2d_weight_gradient<T>(g, x.data(), dy.data(), to, finish, work, run);
-           });
+  check<Real>(y, y_size, vk::conv2d_workspace(g),
+              [&](Real* to, const vk::epilogue<Real>* finish, Real* work, const vivace::parallel& run) {
+                vk::conv2d<Real>(g, x.data(), w.data(), to, finish, work, run);
+              });
+  check<Real>(dx, dx_size, vk::conv2d_input_gradient_workspace(g),
+              [&](Real* to, const vk::epilogue<Real>* finish, Real* work, const vivace::parallel& run) {
+                vk::conv2d_input_gradient<Real>(g, dy.data(), w.data(), to, finish, work, run);
+              });
+  check<Real>(dw, dw_size, vk::conv2d_weight_gradient_workspace(g),
+              [&](Real* to, const vk::epilogue<Real>* finish, Real* work, const vivace::parallel& run) {
+                vk::conv2d_weight_gradient<Real>(g, x.data(), dy.data(), to, finish, work, run);
+              });
 }
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("convolutions and their gradients equal the plain loops", T, float, double) {
-  compare<T>(geometry(1, 1, 1, 1, 1, 1, 1, 1, 0));
-  compare<T>(geometry(2, 3, 7, 5, 4, 3, 3, 1, 1));
-  compare<T>(geometry(3, 1, 28, 28, 6, 5, 5, 1, 2));
-  compare<T>(geometry(2, 6, 14, 14, 16, 5, 5, 1, 0));
-  compare<T>(geometry(2, 16, 16, 16, 16, 3, 3, 1, 1));
-  compare<T>(geometry(35, 5, 8, 8, 9, 3, 3, 1, 1));
-  compare<T>(geometry(2, 4, 32, 32, 10, 3, 3, 2, 1));
-  compare<T>(geometry(2, 8, 16, 16, 17, 1, 1, 2, 0));
-  compare<T>(geometry(2, 40, 9, 11, 60, 3, 3, 1, 1));
-  compare<T>(geometry(2, 7, 12, 12, 8, 1, 1, 1, 0));
+TEST_CASE_TEMPLATE("convolutions and their gradients equal the plain loops", Real, float, double) {
+  compare<Real>(geometry(1, 1, 1, 1, 1, 1, 1, 1, 0));
+  compare<Real>(geometry(2, 3, 7, 5, 4, 3, 3, 1, 1));
+  compare<Real>(geometry(3, 1, 28, 28, 6, 5, 5, 1, 2));
+  compare<Real>(geometry(2, 6, 14, 14, 16, 5, 5, 1, 0));
+  compare<Real>(geometry(2, 16, 16, 16, 16, 3, 3, 1, 1));
+  compare<Real>(geometry(35, 5, 8, 8, 9, 3, 3, 1, 1));
+  compare<Real>(geometry(2, 4, 32, 32, 10, 3, 3, 2, 1));
+  compare<Real>(geometry(2, 8, 16, 16, 17, 1, 1, 2, 0));
+  compare<Real>(geometry(2, 40, 9, 11, 60, 3, 3, 1, 1));
+  compare<Real>(geometry(2, 7, 12, 12, 8, 1, 1, 1, 0));
 }
 
-TEST_CASE_TEMPLATE("every geometry is served", T, float, double) {
-  compare<T>(geometry(2, 4, 13, 11, 6, 3, 2, 2, 0));
-  compare<T>(geometry(2, 4, 13, 11, 6, 3, 3, 3, 2));
-  compare<T>(geometry(2, 4, 17, 15, 6, 3, 3, 1, 2, 2));
-  compare<T>(geometry(2, 4, 17, 15, 6, 3, 3, 2, 2, 2));
-  compare<T>(geometry(2, 4, 17, 15, 6, 4, 3, 3, 2, 2));
-  compare<T>(geometry(2, 4, 9, 9, 6, 3, 3, 1, 1, 1, 2));
-  compare<T>(geometry(2, 12, 8, 8, 12, 3, 3, 2, 1, 1, 12));
-  compare<T>(geometry(1, 2, 6, 6, 3, 1, 1, 1, 2));     // padding wider than the kernel
-  compare<T>(geometry(1, 2, 10, 10, 3, 2, 2, 5, 1));   // a stride that skips pixels
-  compare<T>(geometry(1, 2, 3, 3, 3, 9, 9, 1, 4));     // a kernel wider than the image
-  compare<T>(geometry(1, 1, 40, 40, 20, 3, 3, 1, 1));  // an output too large for the stack
+TEST_CASE_TEMPLATE("every geometry is served", Real, float, double) {
+  compare<Real>(geometry(2, 4, 13, 11, 6, 3, 2, 2, 0));
+  compare<Real>(geometry(2, 4, 13, 11, 6, 3, 3, 3, 2));
+  compare<Real>(geometry(2, 4, 17, 15, 6, 3, 3, 1, 2, 2));
+  compare<Real>(geometry(2, 4, 17, 15, 6, 3, 3, 2, 2, 2));
+  compare<Real>(geometry(2, 4, 17, 15, 6, 4, 3, 3, 2, 2));
+  compare<Real>(geometry(2, 4, 9, 9, 6, 3, 3, 1, 1, 1, 2));
+  compare<Real>(geometry(2, 12, 8, 8, 12, 3, 3, 2, 1, 1, 12));
+  compare<Real>(geometry(1, 2, 6, 6, 3, 1, 1, 1, 2));     // padding wider than the kernel
+  compare<Real>(geometry(1, 2, 10, 10, 3, 2, 2, 5, 1));   // a stride that skips pixels
+  compare<Real>(geometry(1, 2, 3, 3, 3, 9, 9, 1, 4));     // a kernel wider than the image
+  compare<Real>(geometry(1, 1, 40, 40, 20, 3, 3, 1, 1));  // an output too large for the stack
   vk::conv_geometry uneven = geometry(2, 3, 12, 20, 5, 3, 5, 1, 1);
   uneven.stride_h = 2, uneven.padding_w = 3, uneven.dilation_w = 2;
   uneven.out_height = (12 + 2 - 2 - 1) / 2 + 1, uneven.out_width = (20 + 6 - 8 - 1) + 1;
-  compare<T>(uneven);
+  compare<Real>(uneven);
 }
 
 TEST_CASE("NaN propagates to the outputs that see it and to no other") {

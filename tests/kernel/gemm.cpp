@@ -28,22 +28,22 @@ struct thread_runner {
   vivace::parallel handle() { return {this, run, threads}; }
 };
 
-template <class T>
-std::vector<T> values(std::int64_t count, unsigned seed) {
-  std::vector<T> result(static_cast<std::size_t>(count));
+template <class Real>
+std::vector<Real> values(std::int64_t count, unsigned seed) {
+  std::vector<Real> result(static_cast<std::size_t>(count));
   for (auto& value : result) {
     seed = seed * 1664525u + 1013904223u;
-    value = static_cast<T>(static_cast<double>(seed >> 8) / (1 << 23) - 1);
+    value = static_cast<Real>(static_cast<double>(seed >> 8) / (1 << 23) - 1);
   }
   return result;
 }
 
-template <class T>
+template <class Real>
 struct sink {
-  std::vector<T> out;
+  std::vector<Real> out;
   std::vector<int> times;
-  vk::epilogue<T> handle() {
-    return {[](const void* self, std::int64_t first, std::int64_t count, const T* from) {
+  vk::epilogue<Real> handle() {
+    return {[](const void* self, std::int64_t first, std::int64_t count, const Real* from) {
               auto& to = *static_cast<sink*>(const_cast<void*>(self));
               for (std::int64_t at = 0; at < count; ++at) {
                 to.out[static_cast<std::size_t>(first + at)] = from[at];
@@ -54,23 +54,23 @@ struct sink {
   }
 };
 
-template <class T>
+template <class Real>
 void compare(int m, int n, int k, bool transposed_a, bool transposed_b, int batch) {
   INFO(m, "x", n, "x", k, " batch ", batch, " transposed ", transposed_a, transposed_b);
   const std::int64_t area = std::int64_t{m} * n;
-  const auto a = values<T>(std::int64_t{m} * k * batch, 1), b = values<T>(std::int64_t{k} * n * batch, 2);
-  std::vector<T> c(static_cast<std::size_t>(area * batch)),
+  const auto a = values<Real>(std::int64_t{m} * k * batch, 1), b = values<Real>(std::int64_t{k} * n * batch, 2);
+  std::vector<Real> c(static_cast<std::size_t>(area * batch)),
       work(static_cast<std::size_t>(vk::gemm_workspace(m, n, k, batch)));
-  vk::gemm_arguments<T> product{.m = m,
-                                .n = n,
-                                .k = k,
-                                .a = a.data(),
-                                .a_row = transposed_a ? 1 : k,
-                                .a_column = transposed_a ? m : 1,
-                                .b = b.data(),
-                                .b_row = transposed_b ? 1 : n,
-                                .b_column = transposed_b ? k : 1,
-                                .c = c.data()};
+  vk::gemm_arguments<Real> product{.m = m,
+                                   .n = n,
+                                   .k = k,
+                                   .a = a.data(),
+                                   .a_row = transposed_a ? 1 : k,
+                                   .a_column = transposed_a ? m : 1,
+                                   .b = b.data(),
+                                   .b_row = transposed_b ? 1 : n,
+                                   .b_column = transposed_b ? k : 1,
+                                   .c = c.data()};
   product.batch = batch;
   product.a_batch = std::int64_t{m} * k;
   product.b_batch = std::int64_t{k} * n;
@@ -89,10 +89,10 @@ void compare(int m, int n, int k, bool transposed_a, bool transposed_b, int batc
         }
         worst = std::fmax(worst, std::abs(sum - double{c[static_cast<std::size_t>(p * area + i * n + j)]}) / size);
       }
-  CHECK(worst < 8 * double{std::numeric_limits<T>::epsilon()});
+  CHECK(worst < 8 * double{std::numeric_limits<Real>::epsilon()});
   for (int threads : {1, 2, 8}) {
     thread_runner runner{threads};
-    sink<T> taken{std::vector<T>(c.size()), std::vector<int>(c.size())};
+    sink<Real> taken{std::vector<Real>(c.size()), std::vector<int>(c.size())};
     const auto finish = taken.handle();
     product.finish = &finish;
     vk::gemm(product, runner.handle());
@@ -108,7 +108,7 @@ void compare(int m, int n, int k, bool transposed_a, bool transposed_b, int batc
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("a product equals the plain loop at odd sizes, in every layout", T, float, double) {
+TEST_CASE_TEMPLATE("a product equals the plain loop at odd sizes, in every layout", Real, float, double) {
   for (auto [m, n, k] : std::initializer_list<std::array<int, 3>>{{1, 1, 1},
                                                                   {1, 7, 5},
                                                                   {7, 1, 3},
@@ -128,13 +128,13 @@ TEST_CASE_TEMPLATE("a product equals the plain loop at odd sizes, in every layou
                                                                   {1, 50, 40},
                                                                   {70, 16, 900},
                                                                   {19, 33, 700}})
-    for (int layout = 0; layout < 4; ++layout) compare<T>(m, n, k, layout % 2 == 1, layout / 2 == 1, 1);
+    for (int layout = 0; layout < 4; ++layout) compare<Real>(m, n, k, layout % 2 == 1, layout / 2 == 1, 1);
 }
 
-TEST_CASE_TEMPLATE("long sums are cut along their depth", T, float, double) {
+TEST_CASE_TEMPLATE("long sums are cut along their depth", Real, float, double) {
   CHECK(vk::gemm_workspace(20, 30, 5000) > 0);
-  for (int layout = 0; layout < 4; ++layout) compare<T>(20, 30, 5000, layout % 2 == 1, layout / 2 == 1, 1);
-  compare<T>(130, 20, 3000, true, false, 1);
+  for (int layout = 0; layout < 4; ++layout) compare<Real>(20, 30, 5000, layout % 2 == 1, layout / 2 == 1, 1);
+  compare<Real>(130, 20, 3000, true, false, 1);
 }
 
 TEST_CASE("batches of products") {

@@ -243,7 +243,7 @@ template <class Real>
 }
 
 /// Calls body(image, group, padded image, rest of the slot, output) for every image of the batch; hands each output
-/// image to the epilogue channel by channel.
+/// image to the epilogue.
 template <class Real, class Body>
 void for_images(const conv_geometry& g, const conv_plan& plan, std::int64_t channel, int channels, Real* slots,
                 Real* result, const epilogue<Real>* finish, const parallel& run, Body&& body) {
@@ -259,14 +259,12 @@ void for_images(const conv_geometry& g, const conv_plan& plan, std::int64_t chan
         const std::int64_t first = (image * g.groups + group) * whole;
         Real* out = finish == nullptr ? result + first : plan.held > 0 ? rest : held;
         body(image, group, plan.on_stack() ? local : slot, rest + plan.held, out);
-        if (finish != nullptr)
-          for (int c = 0; c < channels; ++c)
-            finish->apply(finish->self, first + c * channel, channel, out + c * channel);
+        if (finish != nullptr) finish->apply(finish->self, first, whole, out);
       }
   });
 }
 
-/// y = x convolved with w (a correlation, as usual). With an epilogue, a stretch never crosses a channel of an image.
+/// y = x convolved with w (a correlation, as usual).
 /// @param workspace conv2d_workspace(g) elements
 template <class Real>
 void conv2d(const conv_geometry& g, const Real* x, const Real* w, Real* y, const epilogue<Real>* finish,
@@ -473,8 +471,7 @@ void conv2d_weight_gradient(const conv_geometry& g, const Real* x, const Real* d
       }
     const std::int64_t first = (group * out + column) * inner + begin;
     transpose(held, wide, finish != nullptr ? turned : dw + first, finish != nullptr ? count : inner, count, channels);
-    for (int channel = 0; finish != nullptr && channel < channels; ++channel)
-      finish->apply(finish->self, first + std::int64_t{channel} * inner, count, turned + channel * count);
+    if (finish != nullptr) (*finish)(first, channels, inner, count, turned);
   });
 }
 

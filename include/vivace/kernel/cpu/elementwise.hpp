@@ -83,18 +83,19 @@ void power(Real* to, const Real* a, std::int64_t count, double exponent) {
   const int whole = static_cast<int>(size);
   const bool half = size > whole;
   const bool inverse = exponent < 0;
-  each_vector<1>(to, a, a, a, count, [=](vector x, vector, vector) __attribute__((always_inline)) {
-    vector result = kernel::broadcast(Real(1));
-    vector factor = x;
-    if (half) {  // as the standard says, the root of -0 is 0 here, and that of -infinity is infinity
-      const vector root = square_root<Real>(x + Real(0));
-      result = x == static_cast<Real>(-HUGE_VAL) ? -x : root;
-      factor = x < 0 ? -x : x + Real(0);
-      if (inverse) result = Real(1) / result;
-    }
-    for (int i = 0; i < whole; ++i) result = inverse ? result / factor : result * factor;
-    return result;
-  });
+  each_vector<1>(
+      to, a, a, a, count, [=](vector x, vector, vector) __attribute__((always_inline)) {
+        vector result = kernel::broadcast(Real(1));
+        vector factor = x;
+        if (half) {  // as the standard says, the root of -0 is 0 here, and that of -infinity is infinity
+          const vector root = square_root<Real>(x + Real(0));
+          result = x == static_cast<Real>(-HUGE_VAL) ? -x : root;
+          factor = x < 0 ? -x : x + Real(0);
+          if (inverse) result = Real(1) / result;
+        }
+        for (int i = 0; i < whole; ++i) result = inverse ? result / factor : result * factor;
+        return result;
+      });
 }
 
 /// Lanes of 64 bits.
@@ -111,8 +112,8 @@ inline constexpr int philox_lanes = VIVACE_VECTOR_BYTES / 8;
 #else
   const auto x = kernel::bits<word_lanes>(left), y = kernel::bits<word_lanes>(wide_lanes{} + right);
 #if VIVACE_VECTOR_BYTES == 64
-  return kernel::bits<wide_lanes>(__builtin_ia32_pmuludq512_mask(
-      x, y, kernel::bits<long_lanes>(left), static_cast<unsigned char>(-1)));
+  return kernel::bits<wide_lanes>(
+      __builtin_ia32_pmuludq512_mask(x, y, kernel::bits<long_lanes>(left), static_cast<unsigned char>(-1)));
 #elif VIVACE_VECTOR_BYTES == 32
   return kernel::bits<wide_lanes>(__builtin_ia32_pmuludq256(x, y));
 #else

@@ -11,13 +11,25 @@
 
 namespace vivace::inline VIVACE_TARGET::kernel {
 
-/// Where finished stretches of an output go instead of to memory. `apply` is called once or more, from any thread, for
-/// disjoint stretches of consecutive output elements [first, first + count) in row-major order; `values` holds them,
-/// still in the cache, and is not valid after the call.
+/// Where finished elements of an output go instead of to memory. Each element is handed over once, from any thread,
+/// while it is still in the cache.
 template <class Real>
 struct epilogue {
+  /// Takes the output elements [first, first + count) in row-major order; `values` is not valid after the call.
   void (*apply)(const void* self, std::int64_t first, std::int64_t count, const Real* values) = nullptr;
   const void* self = nullptr;
+  /// If set, takes `rows` stretches at once, the first elements of which lie `stride` apart in the output; `values`
+  /// holds them one behind the other. Saves what apply() prepares for each call.
+  void (*apply_rows)(const void* self, std::int64_t first, int rows, std::int64_t stride, std::int64_t count,
+                     const Real* values) = nullptr;
+  /// If set, called ahead of the time, so that what the stretch needs may be fetched while others are multiplied.
+  void (*prefetch)(const void* self, std::int64_t first, std::int64_t count) = nullptr;
+
+  void operator()(std::int64_t first, int rows, std::int64_t stride, std::int64_t count, const Real* values) const {
+    if (stride == count) return apply(self, first, rows * count, values);
+    if (apply_rows != nullptr) return apply_rows(self, first, rows, stride, count, values);
+    for (int row = 0; row < rows; ++row) apply(self, first + row * stride, count, values + row * count);
+  }
 };
 
 /// A product C = A B, or a batch of products of one size: C[b, i, j] = sum over d of A[b, i, d] * B[b, d, j].
@@ -85,10 +97,12 @@ template <class Real>
 }
 
 /// Computes out[i, j] = sum over d of a[i, d] b[d, j] for a block whose packed operands fit the stack.
+/// @param ahead may be null; told of the block's elements, which begin at `first` with rows `stride` apart
 template <class Real>
 [[gnu::noinline]] void multiply_block(int m, int n, int k, const Real* a, std::int64_t a_row, std::int64_t a_column,
                                       const Real* b, std::int64_t b_row, std::int64_t b_column, Real* out,
-                                      std::int64_t out_row) {
+                                      std::int64_t out_row, const epilogue<Real>* ahead, std::int64_t first,
+                                      std::int64_t stride) {
   using size = tuning::gemm<Real>;
   alignas(64) Real a_panels[size::block_rows * size::depth];
   alignas(64) Real b_panel[size::columns * size::depth];
@@ -122,10 +136,12 @@ template <class Real>
       work.a_step = in_place ? a_column : size::rows;
       for (int row = 0; row < m; row += size::rows) {
         const int rows = (std::min)(size::rows, m - row);
-        const int ahead = row / size::rows * slice;
-        if (ahead < next_depth)
-          prefetch(b + (next_from + ahead) * b_row + next_column * b_column, b_column, b_row,
-                   (std::min)(slice, next_depth - ahead), (std::min)(size::columns, n - next_column));
+        const int begun = row / size::rows * slice;
+        if (begun < next_depth)
+          prefetch(b + (next_from + begun) * b_row + next_column * b_column, b_column, b_row,
+                   (std::min)(slice, next_depth - begun), (std::min)(size::columns, n - next_column));
+        if (ahead != nullptr && from + most >= k)
+          for (int i = 0; i < rows; ++i) ahead->prefetch(ahead->self, first + (row + i) * stride + column, columns);
         for (int i = 0; i < size::rows; ++i)
           work.a[i] =
               in_place ? a + (row + (std::min)(i, rows - 1)) * a_row + from * a_column : a_panels + row * depth + i;
@@ -172,7 +188,7 @@ void gemm(const gemm_arguments<Real>& given, const parallel& run) {
   const gemm_blocks cut = cut_blocks<Real>(m, n, product.batch * split.parts);
   const std::int64_t area = std::int64_t{m} * n;
   const std::int64_t tasks = std::int64_t{cut.down} * cut.across * product.batch * split.parts;
-  const bool alone = area * k * product.batch < tuning::gemm_serial;
+  const bool alone = tuning::gemm_serial > area * k * product.batch;  // `batch <` is a template to clang
 
   const auto block = [&](std::int64_t task) {
     const int across = static_cast<int>(task % cut.across);
@@ -185,19 +201,20 @@ void gemm(const gemm_arguments<Real>& given, const parallel& run) {
     const Real* b = product.b + batch * product.b_batch + column * product.b_column + from * product.b_row;
     const int depth = (std::min)(split.depth, k - from);
     const std::int64_t first = batch * area + std::int64_t{row} * n + column;
+    // While a panel's rows are multiplied, what the epilogue will read for them comes into the cache.
+    const epilogue<Real>* const ahead =
+        product.finish != nullptr && product.finish->prefetch != nullptr && split.parts == 1 ? product.finish : nullptr;
     const auto multiply = [&](Real* out, std::int64_t out_row) {
       if (depth <= 0)
         for (int i = 0; i < rows; ++i) std::fill(out + i * out_row, out + i * out_row + columns, Real{});
       multiply_block(rows, columns, depth, a, product.a_row, product.a_column, b, product.b_row, product.b_column, out,
-                     out_row);
+                     out_row, ahead, first, n);
     };
     if (split.parts > 1) return multiply(product.workspace + part * product.batch * area + first, n);
     if (product.finish == nullptr) return multiply(product.c + first, n);
     alignas(64) Real held[size::block_elements];
     multiply(held, columns);
-    if (columns == n) return product.finish->apply(product.finish->self, first, std::int64_t{rows} * n, held);
-    for (int i = 0; i < rows; ++i)
-      product.finish->apply(product.finish->self, first + std::int64_t{i} * n, columns, held + i * columns);
+    (*product.finish)(first, rows, n, columns, held);
   };
   (alone ? parallel{} : run)(tasks, block);
   if (split.parts == 1) return;

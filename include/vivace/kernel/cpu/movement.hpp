@@ -169,8 +169,7 @@ void concatenate(const call<Real>& self, const step_context& context) {
     const std::int64_t middle = std::clamp(left.run, begin, end);
     Real* target = self.out.data + index * run;
     if (middle > begin) copy_run(self.in[0].data + index * left.run + begin, middle - begin, target + begin);
-    if (end > middle)
-      copy_run(self.in[1].data + index * right.run + middle - left.run, end - middle, target + middle);
+    if (end > middle) copy_run(self.in[1].data + index * right.run + middle - left.run, end - middle, target + middle);
   });
 }
 

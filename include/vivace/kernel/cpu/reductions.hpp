@@ -109,7 +109,8 @@ class sum_stream {
     if (how.rank != 2 || how.repeated[1] || how.extent[1] > most_columns) return;
     // Columns: summed into rows of whole vectors, and so many of these that they do not wait for each other.
     const std::int64_t together = std::lcm(std::int64_t{how.extent[1]}, std::int64_t{kernel::lanes<Real>});
-    period_ = together > most_columns ? how.extent[1] : (std::max)(most_columns / 8 / together, std::int64_t{1}) * together;
+    period_ =
+        together > most_columns ? how.extent[1] : (std::max)(most_columns / 8 / together, std::int64_t{1}) * together;
     at_ = first % how.extent[1];
     clear_run(wide_, period_);
   }
@@ -241,7 +242,7 @@ void sum(const call<Real>& self, const step_context& context) {
 
 /// Maximum over the axes that the result lacks; NaN where one of the elements is.
 template <class Real>
-void max(const call<Real>& self, const step_context& context) {
+void(max)(const call<Real>& self, const step_context& context) {
   const reduction work = reduction_of(self.in[0].dims, self.out.dims);
   for_problems(context, work, [&](std::int64_t first, std::int64_t count) {
     Real* const out = self.out.data;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include <vivace/kernel/call.hpp>
@@ -20,14 +21,24 @@ struct pool_extents {
   std::int64_t kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w;
 
   pool_extents(const shape& image, const shape& windows, const window& frame)
-      : planes(std::int64_t{image[0]} * image[1]), height(image[2]), width(image[3]), rows(windows[2]),
-        columns(windows[3]), kernel_h(frame.kernel[0]), kernel_w(frame.kernel[1]), stride_h(frame.stride[0]),
-        stride_w(frame.stride[1]), padding_h(frame.padding[0]), padding_w(frame.padding[1]) {}
+      : planes(std::int64_t{image[0]} * image[1]),
+        height(image[2]),
+        width(image[3]),
+        rows(windows[2]),
+        columns(windows[3]),
+        kernel_h(frame.kernel[0]),
+        kernel_w(frame.kernel[1]),
+        stride_h(frame.stride[0]),
+        stride_w(frame.stride[1]),
+        padding_h(frame.padding[0]),
+        padding_w(frame.padding[1]) {}
 
   [[nodiscard]] std::int64_t image_size() const { return height * width; }
   [[nodiscard]] std::int64_t window_count() const { return rows * columns; }
   /// Rows of the image that a row of windows sees.
-  [[nodiscard]] std::int64_t top(std::int64_t row) const { return (std::max)(row * stride_h - padding_h, std::int64_t{0}); }
+  [[nodiscard]] std::int64_t top(std::int64_t row) const {
+    return (std::max)(row * stride_h - padding_h, std::int64_t{0});
+  }
   [[nodiscard]] std::int64_t bottom(std::int64_t row) const {
     return (std::min)(row * stride_h - padding_h + kernel_h, height);
   }
@@ -39,9 +50,7 @@ struct pool_extents {
     return (std::min)(column * stride_w - padding_w + kernel_w, width);
   }
   /// Elements of a line that holds all that the windows of a row see, padding included.
-  [[nodiscard]] std::int64_t line() const {
-    return (std::max)((columns - 1) * stride_w + kernel_w, padding_w + width);
-  }
+  [[nodiscard]] std::int64_t line() const { return (std::max)((columns - 1) * stride_w + kernel_w, padding_w + width); }
   /// 2 x 2 windows side by side, all inside the image.
   [[nodiscard]] bool pairs() const {
     return kernel_h == 2 && kernel_w == 2 && stride_h == 2 && stride_w == 2 && padding_h == 0 && padding_w == 0;
@@ -58,9 +67,9 @@ void for_planes(const step_context& context, const pool_extents& size, Body&& bo
 }
 
 /// Half as many lanes.
-template <class T>
+template <class Element>
 struct half_vector_of {
-  typedef T type __attribute__((vector_size(VIVACE_VECTOR_BYTES / 2)));
+  typedef Element type __attribute__((vector_size(VIVACE_VECTOR_BYTES / 2)));
 };
 using half_words = half_vector_of<std::uint32_t>::type;
 typedef std::uint64_t pair_lanes __attribute__((vector_size(VIVACE_VECTOR_BYTES)));
@@ -119,17 +128,17 @@ void join_rows(const Real* image, std::int64_t width, std::int64_t top, std::int
   }
 }
 
-/// to[x] = line[x * stride] joined with the kernel - 1 elements behind it. May read lanes behind the line, and write
+/// to[x] = line[x * stride] joined with the taps - 1 elements behind it. May read lanes behind the line, and writes
 /// lanes behind the columns up to `end`.
 template <class Join, class Real>
-void join_columns(const Real* line, std::int64_t columns, std::int64_t kernel, std::int64_t stride, Real* to,
+void join_columns(const Real* line, std::int64_t columns, std::int64_t taps, std::int64_t stride, Real* to,
                   const Real* end) {
   constexpr int lanes = kernel::lanes<Real>;
   std::int64_t x = 0;
   if (stride == 1) {
-    for (; x + lanes <= columns; x += lanes) {
+    for (; x < columns && end - (to + x) >= lanes; x += lanes) {
       kernel::vector<Real> value = kernel::load(line + x);
-      for (std::int64_t k = 1; k < kernel; ++k) value = Join::join(value, kernel::load(line + x + k));
+      for (std::int64_t k = 1; k < taps; ++k) value = Join::join(value, kernel::load(line + x + k));
       kernel::store(to + x, value);
     }
   }
@@ -137,7 +146,7 @@ void join_columns(const Real* line, std::int64_t columns, std::int64_t kernel, s
     if (stride == 2)
       for (; x < columns; x += pairs_at_once) {
         kernel::vector<Real> value = kernel::load(line + 2 * x);
-        for (std::int64_t k = 1; k < kernel; ++k) value = Join::join(value, kernel::load(line + 2 * x + k));
+        for (std::int64_t k = 1; k < taps; ++k) value = Join::join(value, kernel::load(line + 2 * x + k));
         const half_words even = even_lanes(value);
         const std::int64_t count = (std::min)(columns - x, std::int64_t{pairs_at_once});
         const bool whole = end - (to + x) >= pairs_at_once;  // what is behind the row comes later
@@ -146,7 +155,7 @@ void join_columns(const Real* line, std::int64_t columns, std::int64_t kernel, s
   }
   for (; x < columns; ++x) {
     Real value = line[x * stride];
-    for (std::int64_t k = 1; k < kernel; ++k) value = Join::join(value, line[x * stride + k]);
+    for (std::int64_t k = 1; k < taps; ++k) value = Join::join(value, line[x * stride + k]);
     to[x] = value;
   }
 }
@@ -170,12 +179,20 @@ void pool(const Real* image, const pool_extents& size, Real* to, const step_cont
   });
 }
 
-/// The largest of each window; NaN if one is NaN.
+/// 1 / the columns of the image that each window sees.
 template <class Real>
-void max_pool(const call<Real>& self, const step_context& context) {
-  const pool_extents size(self.in[0].dims, self.out.dims, self.attr->frame);
-  if (size.line() > longest_line) return reference::max_pool(self, context);
-  pool<pool_maximum>(self.in[0].data, size, self.out.data, context, [](std::int64_t, Real*) {});
+void inverse_widths(const pool_extents& size, Real* to) {
+  for (std::int64_t x = 0; x < size.columns; ++x) to[x] = 1 / static_cast<Real>(size.right(x) - size.left(x));
+}
+
+/// to[i] = from[i] * factor[i] * scale. `to` may be `from`.
+template <class Real>
+void scale_run(const Real* from, const Real* factor, Real scale, std::int64_t count, Real* to) {
+  constexpr int lanes = kernel::lanes<Real>;
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes)
+    kernel::store(to + i, kernel::load(from + i) * (kernel::load(factor + i) * scale));
+  for (; i < count; ++i) to[i] = from[i] * (factor[i] * scale);
 }
 
 /// Mean of the elements of each window that lie in the image.
@@ -183,18 +200,10 @@ template <class Real>
 void avg_pool(const call<Real>& self, const step_context& context) {
   const pool_extents size(self.in[0].dims, self.out.dims, self.attr->frame);
   if (size.line() > longest_line) return reference::avg_pool(self, context);
-  // Windows that padding does not touch are many and have the same area.
-  const std::int64_t begin = (std::min)(size.columns, (size.padding_w + size.stride_w - 1) / size.stride_w);
-  const std::int64_t room = size.width + size.padding_w - size.kernel_w;
-  const std::int64_t end = (std::max)(begin, room < 0 ? 0 : (std::min)(size.columns, room / size.stride_w + 1));
+  Real inverse[longest_line];
+  inverse_widths(size, inverse);
   pool<pool_sum>(self.in[0].data, size, self.out.data, context, [&](std::int64_t row, Real* to) {
-    const auto height = static_cast<Real>(size.bottom(row) - size.top(row));
-    const auto divide = [&](std::int64_t x) { to[x] /= height * static_cast<Real>(size.right(x) - size.left(x)); };
-    std::int64_t x = 0;
-    for (; x < begin; ++x) divide(x);
-    const Real area = height * static_cast<Real>(size.kernel_w);
-    for (; x + kernel::lanes<Real> <= end; x += kernel::lanes<Real>) kernel::store(to + x, kernel::load(to + x) / area);
-    for (; x < size.columns; ++x) divide(x);
+    scale_run(to, inverse, 1 / static_cast<Real>(size.bottom(row) - size.top(row)), size.columns, to);
   });
 }
 
@@ -247,12 +256,46 @@ void for_pairs(const pool_extents& size, std::int64_t first, std::int64_t count,
         // The last whole stretch overlaps the one before it.
         const std::int64_t at = x > 0 ? (std::min)(x, size.columns - pairs_at_once) : 0;
         body(plane * size.image_size() + 2 * row * size.width + 2 * at,
-             plane * size.window_count() + row * size.columns + at, (std::min)(std::int64_t{pairs_at_once}, size.columns));
+             plane * size.window_count() + row * size.columns + at,
+             (std::min)(std::int64_t{pairs_at_once}, size.columns));
       }
 }
 
-/// Gradient of a 2 x 2 pooling: every element of the image is written once, in order; lanes behind a row's end are zeros
-/// that what follows overwrites.
+/// Calls body(load, at, below) for the windows of for_pairs, where load(tensor, place) gives a vector of an image's row
+/// at `at` or of the one below; the body's even lanes go to the windows.
+template <class Body>
+void max_pool_pairs(const pool_extents& size, float* to, const step_context& context, Body&& body) {
+  const std::int64_t readable = size.planes * size.image_size();
+  for_planes(context, size, [&](std::int64_t first, std::int64_t count) {
+    const std::int64_t end = (first + count) * size.window_count();
+    for_pairs(size, first, count, [&](std::int64_t at, std::int64_t window, std::int64_t some) {
+      const auto load = [&](const float* from, std::int64_t place) {
+        return load_some(from + place, 2 * some, readable - place);
+      };
+      const half_words even = even_lanes(body(load, at, at + size.width));
+      if (end - window >= pairs_at_once)  // what is behind the row comes later
+        std::memcpy(to + window, &even, sizeof even);
+      else
+        std::memcpy(to + window, &even, static_cast<std::size_t>(some) * sizeof(float));
+    });
+  });
+}
+
+/// The largest of each window; NaN if one is NaN.
+template <class Real>
+void max_pool(const call<Real>& self, const step_context& context) {
+  const pool_extents size(self.in[0].dims, self.out.dims, self.attr->frame);
+  if constexpr (sizeof(Real) == 4)
+    if (size.pairs())
+      return max_pool_pairs(size, self.out.data, context, [&](auto& load, std::int64_t at, std::int64_t below) {
+        return pair_maximum(load(self.in[0].data, at), load(self.in[0].data, below)).value;
+      });
+  if (size.line() > longest_line) return reference::max_pool(self, context);
+  pool<pool_maximum>(self.in[0].data, size, self.out.data, context, [](std::int64_t, Real*) {});
+}
+
+/// Gradient of a 2 x 2 pooling: every element of the image is written once, in order; lanes behind a row's end are
+/// zeros that what follows overwrites.
 inline void max_pool_gradient_of_pairs(const pool_extents& size, const float* image, const float* gradient, float* to,
                                        const step_context& context) {
   const std::int64_t readable = size.planes * size.image_size();
@@ -288,25 +331,123 @@ inline void max_pool_gradient_of_pairs(const pool_extents& size, const float* im
   });
 }
 
+/// An element and its index in the plane. The first of equals wins, and so does the first NaN.
+template <class Real>
+struct placed_maximum {
+  kernel::vector<Real> value;
+  kernel::integer_vector<Real> place;
+
+  [[gnu::always_inline]] void join(kernel::vector<Real> next, kernel::integer_vector<Real> at) {
+    const kernel::integer_vector<Real> nan = value != value;
+    const kernel::integer_vector<Real> next_nan = next != next;
+    const auto taken = (value < next) | (next_nan & ~nan) | (((value == next) | (nan & next_nan)) & (at < place));
+    value = taken != 0 ? next : value;
+    place = taken != 0 ? at : place;
+  }
+};
+
+/// Indices in its plane of the maxima of one row of windows, first along the columns, then along the line of these.
+template <class Real>
+class maximum_finder {
+ public:
+  using integer = typename kernel::vector_of<Real>::integer;
+  explicit maximum_finder(const pool_extents& size) : size_(size) {
+    std::fill_n(value_, size.line() + slack, static_cast<Real>(-HUGE_VAL));
+    std::fill_n(place_, size.line() + slack, (std::numeric_limits<integer>::max)());
+  }
+
+  /// @param end of what may be read
+  /// @return indices of the row's windows
+  const integer* operator()(const Real* plane, const Real* end, std::int64_t row) {
+    join_rows(plane, end, row);
+    join_columns();
+    return found_;
+  }
+
+ private:
+  static constexpr int lanes = kernel::lanes<Real>;
+  static constexpr std::int64_t slack = 2 * lanes;
+
+  void join_rows(const Real* plane, const Real* end, std::int64_t row) {
+    const std::int64_t top = size_.top(row);
+    const std::int64_t bottom = size_.bottom(row);
+    const auto numbers = kernel::load(lane_number<Real>.number);
+    for (std::int64_t x = 0; x < size_.width; x += lanes) {
+      const std::int64_t rest = size_.width - x;
+      placed_maximum<Real> best{kernel::broadcast(static_cast<Real>(-HUGE_VAL)),
+                                kernel::integer_vector<Real>{} + (std::numeric_limits<integer>::max)()};
+      for (std::int64_t y = top; y < bottom; ++y) {
+        const Real* from = plane + y * size_.width + x;
+        best.join(end - from >= lanes ? kernel::load(from)
+                                      : kernel::load(from, static_cast<int>((std::min)(rest, std::int64_t{lanes}))),
+                  numbers + static_cast<integer>(y * size_.width + x));
+      }
+      if (rest < lanes) {  // keep what is behind the image as it is
+        const auto inside = first_lanes<Real>(rest) != 0;
+        best.value = inside ? best.value : kernel::broadcast(static_cast<Real>(-HUGE_VAL));
+        best.place = inside ? best.place : kernel::integer_vector<Real>{} + (std::numeric_limits<integer>::max)();
+      }
+      kernel::store(value_ + size_.padding_w + x, best.value);
+      kernel::store(place_ + size_.padding_w + x, best.place);
+    }
+  }
+
+  void join_columns() {
+    const std::int64_t step = size_.stride_w == 1 ? lanes : sizeof(Real) == 4 && size_.stride_w == 2 ? lanes / 2 : 1;
+    for (std::int64_t x = 0; x < size_.columns; x += step) {
+      const std::int64_t at = x * size_.stride_w;
+      placed_maximum<Real> best{kernel::load(value_ + at), kernel::load(place_ + at)};
+      for (std::int64_t k = 1; k < size_.kernel_w; ++k)
+        best.join(kernel::load(value_ + at + k), kernel::load(place_ + at + k));
+      if (step == lanes) {
+        kernel::store(found_ + x, best.place);
+        continue;
+      }
+      if constexpr (sizeof(Real) == 4)
+        if (step > 1) {
+          const half_words even = even_lanes(kernel::bits<kernel::vector<float>>(best.place));
+          std::memcpy(found_ + x, &even, sizeof even);
+          continue;
+        }
+      found_[x] = best.place[0];
+    }
+  }
+
+  const pool_extents& size_;
+  alignas(64) Real value_[longest_line + slack];
+  alignas(64) integer place_[longest_line + slack];
+  alignas(64) integer found_[longest_line + slack];
+};
+
+/// Calls body(plane, row, indices of the maxima of that row of windows) side by side, the planes each in order.
+template <class Real, class Body>
+void for_maxima(const Real* image, const pool_extents& size, const step_context& context, Body&& body) {
+  for_planes(context, size, [&](std::int64_t first, std::int64_t count) {
+    maximum_finder<Real> find(size);
+    const Real* const end = image + size.planes * size.image_size();
+    for (std::int64_t plane = first; plane < first + count; ++plane)
+      for (std::int64_t row = 0; row < size.rows; ++row)
+        body(plane, row, find(image + plane * size.image_size(), end, row));
+  });
+}
+
+/// True if maximum_finder can number the elements of a plane and hold its lines.
+inline bool findable(const pool_extents& size) {
+  return size.line() <= longest_line && size.image_size() < (std::numeric_limits<std::int32_t>::max)();
+}
+
 /// a = image, b = gradient of the output: added where the maximum was found.
 template <class Real>
 void max_pool_gradient(const call<Real>& self, const step_context& context) {
   const pool_extents size(self.out.dims, self.in[1].dims, self.attr->frame);
   if constexpr (sizeof(Real) == 4)
-    if (size.pairs())
-      return max_pool_gradient_of_pairs(size, self.in[0].data, self.in[1].data, self.out.data, context);
-  for_planes(context, size, [&](std::int64_t first, std::int64_t count) {
-    for (std::int64_t plane = first; plane < first + count; ++plane) {
-      const Real* image = self.in[0].data + plane * size.image_size();
-      const Real* gradient = self.in[1].data + plane * size.window_count();
-      Real* to = self.out.data + plane * size.image_size();
-      clear_run(to, size.image_size());
-      for (std::int64_t y = 0; y < size.rows; ++y)
-        for (std::int64_t x = 0; x < size.columns; ++x) {
-          const reference::window_range range{size.top(y), size.bottom(y), size.left(x), size.right(x)};
-          to[reference::place_of_maximum(image, self.in[0].dims, range)] += gradient[y * size.columns + x];
-        }
-    }
+    if (size.pairs()) return max_pool_gradient_of_pairs(size, self.in[0].data, self.in[1].data, self.out.data, context);
+  if (!findable(size)) return reference::max_pool_gradient(self, context);
+  for_maxima(self.in[0].data, size, context, [&](std::int64_t plane, std::int64_t row, const auto* place) {
+    Real* to = self.out.data + plane * size.image_size();
+    const Real* gradient = self.in[1].data + plane * size.window_count() + row * size.columns;
+    if (row == 0) clear_run(to, size.image_size());
+    for (std::int64_t x = 0; x < size.columns; ++x) to[place[x]] += gradient[x];
   });
 }
 
@@ -316,48 +457,51 @@ void max_pool_pick(const call<Real>& self, const step_context& context) {
   const pool_extents size(self.in[0].dims, self.out.dims, self.attr->frame);
   if constexpr (sizeof(Real) == 4)
     if (size.pairs())
-      return for_planes(context, size, [&](std::int64_t first, std::int64_t count) {
-        for_pairs(size, first, count, [&](std::int64_t at, std::int64_t window, std::int64_t some) {
-          const auto load = [&](const float* from, std::int64_t place) {
-            return load_some(from + place, 2 * some, size.planes * size.image_size() - place);
-          };
-          const std::int64_t below = at + size.width;
-          const pair_maximum found(load(self.in[0].data, at), load(self.in[0].data, below));
-          const half_words picked = even_lanes(found.pick(load(self.in[1].data, at), load(self.in[1].data, below)));
-          std::memcpy(self.out.data + window, &picked, static_cast<std::size_t>(some) * sizeof(Real));
-        });
+      return max_pool_pairs(size, self.out.data, context, [&](auto& load, std::int64_t at, std::int64_t below) {
+        const pair_maximum found(load(self.in[0].data, at), load(self.in[0].data, below));
+        return found.pick(load(self.in[1].data, at), load(self.in[1].data, below));
       });
-  reference::max_pool_pick(self, context);
+  if (!findable(size)) return reference::max_pool_pick(self, context);
+  for_maxima(self.in[0].data, size, context, [&](std::int64_t plane, std::int64_t row, const auto* place) {
+    Real* to = self.out.data + plane * size.window_count() + row * size.columns;
+    const Real* from = self.in[1].data + plane * size.image_size();
+    for (std::int64_t x = 0; x < size.columns; ++x) to[x] = from[place[x]];
+  });
 }
 
 /// a = gradient of the output: each element of the image gets its share of the windows that see it.
 template <class Real>
 void avg_pool_gradient(const call<Real>& self, const step_context& context) {
   const pool_extents size(self.out.dims, self.in[0].dims, self.attr->frame);
-  if (size.width > longest_line) return reference::avg_pool_gradient(self, context);
+  if (size.line() + size.kernel_w > longest_line) return reference::avg_pool_gradient(self, context);
+  Real inverse[longest_line];
+  inverse_widths(size, inverse);
   for_planes(context, size, [&](std::int64_t first, std::int64_t count) {
-    alignas(64) Real line[longest_line];
+    constexpr int slack = 2 * kernel::lanes<Real>;
+    // Shares a stride apart, and so far from the left that column x of the image is the sum of kernel_w from x on.
+    alignas(64) Real shares[longest_line + slack];
+    alignas(64) Real line[longest_line + slack];
+    Real share[longest_line];
+    clear_run(shares, longest_line + slack);
+    Real* const placed = shares + size.kernel_w - 1 - size.padding_w;
     for (std::int64_t plane = first; plane < first + count; ++plane) {
       Real* to = self.out.data + plane * size.image_size();
       std::int64_t written = 0;  // rows of the image that have a value
       for (std::int64_t y = 0; y < size.rows; ++y) {
+        const std::int64_t top = size.top(y);
+        const std::int64_t bottom = size.bottom(y);
         const Real* gradient = self.in[0].data + plane * size.window_count() + y * size.columns;
-        const auto height = static_cast<Real>(size.bottom(y) - size.top(y));
-        clear_run(line, size.width);
-        for (std::int64_t x = 0; x < size.columns; ++x) {
-          const Real share = gradient[x] / (height * static_cast<Real>(size.right(x) - size.left(x)));
-          for (std::int64_t column = size.left(x); column < size.right(x); ++column) line[column] += share;
-        }
-        for (std::int64_t row = (std::min)(written, size.top(y)); row < size.bottom(y); ++row) {
-          if (row < size.top(y)) {
-            if (row >= written) clear_run(to + row * size.width, size.width);
-          } else if (row < written) {
+        scale_run(gradient, inverse, 1 / static_cast<Real>(bottom - top), size.columns, share);
+        for (std::int64_t x = 0; x < size.columns; ++x) placed[x * size.stride_w] = share[x];
+        join_columns<pool_sum>(shares, size.width, size.kernel_w, 1, line, line + longest_line + slack);
+        if (top > written) clear_run(to + written * size.width, (top - written) * size.width);
+        for (std::int64_t row = top; row < bottom; ++row) {
+          if (row < written)
             add_run(line, size.width, to + row * size.width);
-          } else {
+          else
             copy_run(line, size.width, to + row * size.width);
-          }
         }
-        written = (std::max)(written, size.bottom(y));
+        written = (std::max)(written, bottom);
       }
       clear_run(to + written * size.width, (size.height - written) * size.width);
     }

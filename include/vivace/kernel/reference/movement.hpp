@@ -31,8 +31,9 @@ void transpose(const call<Real>& self, const step_context& context) {
   }
   const std::int64_t inner = to[to.rank - 1];
   const std::int64_t inner_stride = stride[to.rank - 1];
-  context.lanes(to[0], [&](std::int64_t outer) {
-    const std::int64_t lines = to.size() / to[0] / inner;
+  const std::int64_t outermost = to.rank > 1 ? to[0] : 1;
+  context.lanes(outermost, [&](std::int64_t outer) {
+    const std::int64_t lines = to.size() / outermost / inner;
     Real* target = self.out.data + outer * lines * inner;
     for (std::int64_t line = 0; line < lines; ++line, target += inner) {
       std::int64_t place = outer * stride[0];

@@ -39,7 +39,8 @@ void(max)(const call<Real>& self, const step_context&) {
   for (std::int64_t i = 0; i < self.out.dims.size(); ++i) self.out.data[i] = static_cast<Real>(-HUGE_VAL);
   for_each_reduced(self.in[0].dims, self.out.dims, [&](std::int64_t from, std::int64_t to) {
     const Real value = self.in[0].data[from];
-    if (!(value <= self.out.data[to])) self.out.data[to] = value;  // lets NaN through
+    const Real best = self.out.data[to];
+    if (best == best && !(value <= best)) self.out.data[to] = value;  // NaN enters, and stays
   });
 }
 

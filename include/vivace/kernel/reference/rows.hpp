@@ -47,7 +47,8 @@ void cross_entropy(const call<Real>& self, const step_context&) {
     }
     Real total = 0;
     for (std::int64_t j = 0; j < classes; ++j) total += std::exp(logits[j] - largest);
-    const Real target = (1 - smoothing) * logits[self.labels(1)[row]] + smoothing * mean;
+    const Real spread = smoothing == 0 ? Real(0) : smoothing * mean;  // not 0 * inf
+    const Real target = (1 - smoothing) * logits[self.labels(1)[row]] + spread;
     self.out.data[row] = std::log(total) + largest - target;
   }
 }
