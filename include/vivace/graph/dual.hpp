@@ -6,9 +6,17 @@
 
 namespace vivace::inline VIVACE_TARGET {
 
+/// Apart from the library's other names: some layers are called like functions of numbers.
+namespace duals {
+
 /// A plain number.
 template <class Type>
 concept number = std::floating_point<Type> || std::integral<Type>;
+
+template <number Number>
+constexpr bool vanishes(Number constant) {
+  return constant == 0;
+}
 
 /// A number and its derivative: f(dual{x, 1}) is {f(x), f'(x)} for any f that is written for a scalar type.
 /// `dual<dual<double>>` carries the second derivative.
@@ -80,7 +88,7 @@ struct dual {
   friend dual erf(const dual& x) {
     using std::erf;
     using std::exp;
-    const Scalar two_over_root_pi(1.12837916709551257390);
+    const auto two_over_root_pi = static_cast<Scalar>(1.12837916709551257390);
     return {erf(x.value), two_over_root_pi * exp(-(x.value * x.value)) * x.slope};
   }
   /// The derivative at 0 is 0.
@@ -89,14 +97,23 @@ struct dual {
     if (x.value < Scalar(0)) return -x;
     return {x.value, Scalar(0) * x.slope};
   }
-  /// The exponent is a plain number.
-  template <number Number>
-  friend dual pow(const dual& x, Number exponent) {
+  /// Where the exponent is a constant, the base may have any sign that std::pow allows.
+  friend dual pow(const dual& x, const dual& exponent) {
+    using std::log;
     using std::pow;
-    const auto power = static_cast<double>(exponent);
-    if (power == 0) return dual(1);  // flat; 0 * x^-1 would be NaN at zero
-    return {Scalar(pow(x.value, exponent)), Scalar(power) * Scalar(pow(x.value, power - 1)) * x.slope};
+    if (vanishes(exponent)) return dual(1);  // flat; 0 * x^-1 would be NaN at zero
+    const Scalar& power = exponent.value;
+    const Scalar result = pow(x.value, power);
+    if (vanishes(exponent.slope)) return {result, power * Scalar(pow(x.value, power - Scalar(1))) * x.slope};
+    return {result, result * (exponent.slope * log(x.value) + power * x.slope / x.value)};
   }
+
+  /// True if the number and all its derivatives are zero.
+  friend constexpr bool vanishes(const dual& x) { return vanishes(x.value) && vanishes(x.slope); }
 };
+
+}  // namespace duals
+
+using duals::dual;
 
 }  // namespace vivace::inline VIVACE_TARGET

@@ -241,13 +241,12 @@ class planner {
 
   /// The place of an operand that dies here and can be overwritten element by element, if there is one.
   constexpr location reusable_place(std::int32_t member, std::int32_t root, const command& made) {
-    if (member != root || made.kind == op::sum) return {};
-    for (std::int32_t reader = first_member_[root]; reader >= 0; reader = next_member_[reader]) {
+    for (std::int32_t reader = first_member_[root]; reader >= 0 && reader <= member; reader = next_member_[reader]) {
       if (!is_elementwise(graph_.nodes[reader].kind)) continue;
       for (const std::int32_t operand : graph_.nodes[reader].operand) {
         if (operand < 0) continue;
         const std::int32_t base = fusion_.base[operand];
-        if (last_use_[base] != root || place_[base].where != space::arena) continue;
+        if (last_use_[base] != root || last_read_[base] > member || place_[base].where != space::arena) continue;
         if (graph_.nodes[base].dims.size() != graph_.nodes[member].dims.size() ||
             graph_.nodes[base].dims.per_sample() != graph_.nodes[member].dims.per_sample())
           continue;

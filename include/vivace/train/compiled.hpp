@@ -9,14 +9,30 @@
 
 namespace vivace::inline VIVACE_TARGET {
 
-/// Instantiated with the mistake of an architecture, so that the compiler prints it.
-template <diagnosis Found>
+/// Instantiated with the mistake of an architecture, so that the compiler prints it: what is wrong, the position and
+/// name of the layer, the shape it got and the shape it needs.
+template <problem What, int Layer, auto Where, shape Got, shape Needs>
 struct network {
-  static_assert(Found.what == problem::none,
-                "vivace: this architecture does not fit together; the diagnosis above says what is wrong, "
-                "in which layer, the shape it got and the shape it needs");
+  static_assert(What == problem::none,
+                "vivace: this architecture does not fit together; the arguments of `network` in these lines say what "
+                "is wrong, in which layer, the shape it got and the shape it needs");
   static constexpr bool fits = true;
 };
+
+/// A name without spare room, its end written: clang prints others as numbers.
+template <int Length>
+constexpr fixed_string<Length> without_room(const identifier& name) {
+  fixed_string<Length> result(name.view());
+  result.text[Length] = '\0';
+  return result;
+}
+template <identifier Name>
+inline constexpr auto exact_name = without_room<static_cast<int>(Name.view().size())>(Name);
+
+/// True, or a compile error that shows the mistake.
+template <diagnosis Found>
+inline constexpr bool network_fits =
+    network<Found.what, Found.layer, exact_name<Found.kind>, Found.got, Found.needs>::fits;
 
 /// A graph or plan, frozen: Maker{}() is evaluated once for its size and once for its content.
 template <class Maker>
@@ -62,7 +78,7 @@ struct plan_of {
 /// Everything about a network's training that the compiler knows: graphs, plans, sizes, kernels.
 template <class Net, int Batch, class Optimiser, class Clipping, class Kernels, class Real>
 struct compiled {
-  static_assert(network<mistake_of<Net>>::fits);
+  static_assert(network_fits<mistake_of<Net>>);
   static constexpr const auto& training = frozen_graph_of<training_graph_of<Net, Optimiser, Clipping>>;
   static constexpr const auto& prediction = frozen_graph_of<prediction_graph_of<Net, Optimiser, Clipping>>;
   static constexpr const auto& training_plan =

@@ -1,0 +1,117 @@
+#pragma once
+// The meaning of a graph: each node an array of its own, all nodes from the old values of parameters and states, new
+// values stored at the end. Slow, and simple enough to be believed.
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+#include <vivace/exec/initialise.hpp>
+#include <vivace/exec/step.hpp>
+#include <vivace/kernel/reference/reference.hpp>
+
+namespace graph_test {
+
+namespace vv = vivace;
+using numbers = std::vector<double>;
+
+class interpreter {
+ public:
+  explicit interpreter(vv::graph from) : graph_(std::move(from)), node_(static_cast<std::size_t>(graph_.nodes.size())) {
+    const auto start = [&](const vv::sequence<vv::variable>& table, std::uint32_t stream) {
+      for (int i = 0; i < table.size(); ++i) {
+        const vv::shape& dims = graph_.nodes[table[i].node].dims;
+        numbers& value = at(table[i].node);
+        value.resize(static_cast<std::size_t>(dims.size()));
+        vv::initialise(value.data(), dims, table[i], vv::random_stream(1, stream + static_cast<std::uint32_t>(i)));
+      }
+    };
+    start(graph_.parameters, vv::parameter_stream);
+    start(graph_.states, 2 * vv::parameter_stream);
+  }
+
+  void step(const vv::step_context& context, const std::vector<const void*>& inputs, const numbers& settings) {
+    for (std::int32_t index = 0; index < graph_.nodes.size(); ++index) {
+      const vv::op kind = graph_.nodes[index].kind;
+      if (kind == vv::op::constant) at(index) = {graph_.nodes[index].attr.scale};
+      if (!vv::is_source(kind)) compute(index, context, inputs);
+      for (int i = 0; i < graph_.settings.size(); ++i)
+        if (graph_.settings[i].node == index) at(index) = {settings[static_cast<std::size_t>(i)]};
+      for (int i = 0; i < graph_.inputs.size(); ++i)
+        if (graph_.inputs[i].node == index && kind == vv::op::input) {
+          const auto* data = static_cast<const double*>(inputs[static_cast<std::size_t>(i)]);
+          at(index).assign(data, data + graph_.nodes[index].dims.size_at(context.samples));
+        }
+    }
+    std::map<std::int32_t, numbers> next;
+    for (const vv::assignment& store : graph_.assignments) next[store.target] = at(store.value);
+    result_ = node_;
+    for (const auto& [target, value] : next) at(target) = value;
+  }
+
+  /// The value of a node in the last step.
+  [[nodiscard]] const numbers& result(std::int32_t index) const { return result_[static_cast<std::size_t>(index)]; }
+  /// A parameter or state, after the last step.
+  [[nodiscard]] const numbers& stored(std::int32_t index) const { return node_[static_cast<std::size_t>(index)]; }
+  [[nodiscard]] const vv::graph& structure() const { return graph_; }
+
+ private:
+  numbers& at(std::int32_t index) { return node_[static_cast<std::size_t>(index)]; }
+
+  /// An operand, repeated to a node's extents.
+  numbers repeated(std::int32_t operand, const vv::shape& dims, std::int32_t samples) {
+    const vv::shape from = graph_.nodes[operand].dims.at(samples);
+    numbers result(static_cast<std::size_t>(dims.size()));
+    for (std::size_t i = 0; i < result.size(); ++i) {
+      std::int64_t rest = static_cast<std::int64_t>(i);
+      std::int64_t place = 0;
+      std::int64_t stride = 1;
+      for (int d = from.rank - 1; d >= 0; --d) {
+        const int own = d + dims.rank - from.rank;
+        if (from[d] != 1) place += rest % dims[own] * stride;
+        stride *= from[d];
+        rest /= dims[own];
+      }
+      result[i] = at(operand)[static_cast<std::size_t>(place)];
+    }
+    return result;
+  }
+
+  void compute(std::int32_t index, const vv::step_context& context, const std::vector<const void*>& inputs) {
+    const vv::node& node = graph_.nodes[index];
+    const vv::shape dims = node.dims.at(context.samples);
+    numbers& to = at(index);
+    to.assign(static_cast<std::size_t>(dims.size()), -77);
+    static constexpr auto kernels = vv::kernels_for<vv::reference_kernels, double, all>();
+    if (node.kind == vv::op::reshape) {
+      to = at(node.operand[0]);
+    } else if (vv::is_elementwise(node.kind)) {
+      numbers from[3];
+      for (int i = 0; i < node.operands(); ++i) from[i] = repeated(node.operand[i], dims, context.samples);
+      vv::instruction code{.kind = node.kind, .derivative = node.attr.derivative, .stream = node.attr.stream,
+                           .scale = node.attr.scale, .shift = node.attr.shift, .functor = node.attr.functor};
+      if (node.kind == vv::op::broadcast)
+        code.scale = !node.attr.mean ? 1 : static_cast<double>(to.size()) / static_cast<double>(at(node.operand[0]).size());
+      kernels.elementwise[static_cast<int>(node.kind)](to.data(), from[0].data(), from[1].data(), from[2].data(), 0,
+                                                       dims.size(), code, context);
+    } else {
+      vv::call<double> self;
+      self.attr = &node.attr;
+      self.out = {to.data(), dims};
+      for (int i = 0; i < node.operands(); ++i) {
+        const std::int32_t operand = node.operand[i];
+        self.in[i] = {at(operand).data(), graph_.nodes[operand].dims.at(context.samples)};
+        for (int k = 0; k < graph_.inputs.size(); ++k)
+          if (graph_.inputs[k].node == operand && graph_.nodes[operand].kind == vv::op::labels)
+            self.in[i].data = static_cast<const double*>(inputs[static_cast<std::size_t>(k)]);
+      }
+      kernels.operation[static_cast<int>(node.kind)](self, context);
+    }
+  }
+
+  static constexpr vv::op_set all{~std::uint64_t{0} >> (64 - vv::op_count)};
+  vv::graph graph_;
+  std::vector<numbers> node_, result_;
+};
+
+}  // namespace graph_test

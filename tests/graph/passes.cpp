@@ -1,0 +1,260 @@
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+#include <vivace/exec/evaluate.hpp>
+#include <vivace/graph/order.hpp>
+#include <vivace/optim/adam.hpp>
+#include <vivace/optim/sgd.hpp>
+#include <vivace/optim/training_graph.hpp>
+
+#include "fused_reference.hpp"
+#include "nets.hpp"
+#include "replay.hpp"
+
+// Canonical numbers, dead code, groups, plans: what each pass makes of graphs that one can read.
+
+namespace {
+
+namespace vv = vivace;
+using vv::builder;
+using vv::op;
+using vv::rows;
+using vv::value;
+
+std::string text_of(const vv::graph& from) {
+  std::string text;
+  for (const vv::node& node : from.nodes) {
+    text += std::string(vv::to_string(node.kind)) + " " + vv::to_string(node.dims) + " ";
+    for (const std::int32_t operand : node.operand) text += std::to_string(operand) + " ";
+    text += std::to_string(node.attr.scale) + "\n";
+  }
+  const auto list = [&](const auto& table) {
+    for (const auto& entry : table) text += std::string(entry.name.view()) + " " + std::to_string(entry.node) + "\n";
+  };
+  list(from.parameters);
+  list(from.states);
+  list(from.outputs);
+  for (const vv::assignment& store : from.assignments) text += std::to_string(store.target) + "<-" + std::to_string(store.value) + "\n";
+  return text + std::to_string(from.loss);
+}
+
+int count(const vv::graph& from, op kind) {
+  int result = 0;
+  for (const vv::node& node : from.nodes) result += node.kind == kind ? 1 : 0;
+  return result;
+}
+
+vv::plan fused_plan(const vv::graph& from, std::int32_t batch = 8) {
+  return vv::make_plan(from, vv::fuse(from), batch, &graph_test::fused_reference_kernels::workspace);
+}
+
+/// The commands as "operation+instruction+instruction", in order.
+std::vector<std::string> commands_of(const vv::plan& from) {
+  std::vector<std::string> result;
+  for (const vv::command& current : from.commands) {
+    std::string& text = result.emplace_back(current.kind == op::none ? "" : vv::to_string(current.kind));
+    for (int i = 0; i < current.instructions; ++i) {
+      if (!text.empty()) text += "+";
+      text += vv::to_string(from.instructions[current.first_instruction + i].kind);
+    }
+  }
+  return result;
+}
+using texts = std::vector<std::string>;
+
+void check_plans(const vv::graph& from, const char* name) {
+  INFO(name);
+  REQUIRE(from.mistake.what == vv::problem::none);
+  for (const bool fused : {false, true})
+    for (const std::int32_t batch : {1, 3, 8}) {
+      const vv::fusion groups = fused ? vv::fuse(from) : vv::unfused(from);
+      const vv::plan steps = vv::make_plan(from, groups, batch, &graph_test::fused_reference_kernels::workspace);
+      CHECK(graph_test::replay::check(from, groups, steps) == "");
+      CHECK(steps.arena_size <= steps.unplanned_size);
+    }
+}
+
+template <class Net>
+void check_net(const char* name) {
+  const vv::graph model = vv::model_graph(Net::graph, true);
+  const vv::graph training = vv::training_graph<vv::adamw>(model);
+  check_plans(training, name);
+  check_plans(vv::training_graph<vv::sgd_momentum, vv::clip_norm>(model), name);
+  check_plans(vv::prediction_graph(vv::model_graph(Net::graph, false), training), name);
+  // The point of it all: less memory, fewer commands.
+  const vv::plan plain = vv::make_plan(training, vv::unfused(training), 8, nullptr);
+  const vv::plan fused = vv::make_plan(training, vv::fuse(training), 8, nullptr);
+  CHECK(plain.arena_size < plain.unplanned_size);
+  CHECK(fused.arena_size < fused.unplanned_size);
+  CHECK(fused.unplanned_size < plain.unplanned_size);
+  CHECK(fused.commands.size() < plain.commands.size());
+}
+
+}  // namespace
+
+TEST_CASE("canonical numbers do not depend on the order in which nodes are made") {
+  const auto build = [](bool left_first) {
+    builder graph;
+    value a, b;
+    const auto make_a = [&] { a = tanh(graph.parameter("a", {3})); };
+    const auto make_b = [&] { b = exp(graph.parameter("b", {3})); };
+    if (left_first) make_a();
+    make_b();
+    if (!left_first) make_a();
+    const value s = graph.state("s", {});
+    const value loss = sum(a * b);
+    graph.update(s, loss + 1.0);
+    graph.output("y", a - b);
+    graph.result().loss = loss.index();
+    return graph.take();
+  };
+  CHECK(text_of(build(true)) != text_of(build(false)));
+  CHECK(text_of(vv::canonical(build(true))) == text_of(vv::canonical(build(false))));
+  const vv::graph once = vv::canonical(build(false));
+  CHECK(text_of(vv::canonical(once)) == text_of(once));
+}
+
+TEST_CASE("each node follows its operands, whatever the pass") {
+  const vv::graph training = vv::training_graph<vv::adamw>(vv::model_graph(graph_test::small_resnet::graph, true));
+  for (std::int32_t index = 0; index < training.nodes.size(); ++index)
+    for (const std::int32_t operand : training.nodes[index].operand) CHECK(operand < index);
+}
+
+TEST_CASE("dead code goes, sources and what stores stay") {
+  builder graph;
+  const value x = graph.input("x", {rows, 3});
+  const value w = graph.parameter("w", {3});
+  const value unused = graph.parameter("unused", {2});
+  const value s = graph.state("s", {3});
+  exp(tanh(w));            // dead
+  unused * 3.0;            // dead
+  graph.update(s, s + 1.0);  // alive
+  graph.result().loss = mean(x * w).index();
+  const vv::graph left = vv::without_dead_code(graph.result());
+  CHECK(count(left, op::exp) == 0);
+  CHECK(count(left, op::tanh) == 0);
+  CHECK(count(left, op::affine) == 1);
+  CHECK(left.parameters.size() == 2);
+  CHECK(left.assignments.size() == 1);
+  CHECK(text_of(vv::without_dead_code(left)) == text_of(left));
+}
+
+TEST_CASE("a layer is one command") {
+  builder graph;
+  const value x = graph.input("x", {rows, 3});
+  graph.output("y", vv::apply(vv::relu{}, vv::apply(vv::dense{4}, x)));
+  CHECK(commands_of(fused_plan(vv::canonical(graph.result()))) == texts{"matmul+add+relu"});
+
+  builder images;
+  const value picture = images.input("x", {rows, 2, 5, 5});
+  images.output("y", vv::apply(vv::relu{}, vv::apply(vv::conv2d{.filters = 3}, picture)));
+  const vv::plan steps = fused_plan(vv::canonical(images.result()));
+  CHECK(commands_of(steps) == texts{"conv2d+add+relu"});
+  CHECK(steps.stores.size() == 1);
+}
+
+TEST_CASE("a value with two users is made once") {
+  builder graph;
+  const value x = graph.input("x", {rows, 3});
+  const value y = tanh(x * 2.0);
+  const value total = sum(y, {0});
+  graph.output("y", exp(y));
+  graph.output("total", total);
+  const vv::plan steps = fused_plan(vv::canonical(graph.result()));
+  int made = 0;
+  for (const vv::instruction& code : steps.instructions) made += code.kind == op::tanh ? 1 : 0;
+  CHECK(made == 1);
+}
+
+TEST_CASE("what a sum consumes is not stored") {
+  builder graph;
+  const value x = graph.input("x", {rows, 300});
+  graph.output("y", sum(square(tanh(x)), {1}));
+  const vv::plan steps = fused_plan(vv::canonical(graph.result()));
+  CHECK(commands_of(steps) == texts{"sum+tanh+square"});
+  CHECK(steps.stores.empty());
+}
+
+TEST_CASE("an update is part of the product that makes the gradient") {
+  const vv::graph training = vv::training_graph<vv::sgd>(vv::model_graph(graph_test::perceptron::graph, true));
+  const vv::plan steps = fused_plan(training);
+  int weights = 0;
+  for (const vv::command& current : steps.commands)
+    if (current.kind == op::matmul)
+      for (int s = 0; s < current.stores; ++s)
+        weights += steps.stores[current.first_store + s].to.where == vv::space::parameter ? 1 : 0;
+  CHECK(weights == 3);
+  // No gradient of a weight is ever memory: the arena holds activations and little else.
+  CHECK(steps.arena_size < 3 * 8 * 16 * 4);
+}
+
+TEST_CASE("updates wait for the last reader of the old value: none needs a copy") {
+  for (const vv::graph& training : {vv::training_graph<vv::sgd>(vv::model_graph(graph_test::perceptron::graph, true)),
+                                    vv::training_graph<vv::adamw>(vv::model_graph(graph_test::small_lenet::graph, true))})
+    for (const vv::assignment& store : training.assignments) CHECK(training.nodes[store.value].kind != op::affine);
+}
+
+TEST_CASE("groups have bounds") {
+  builder graph;
+  value x = graph.input("x", {rows, 3});
+  for (int i = 0; i < 100; ++i) x = tanh(x);
+  graph.output("y", x);
+  const vv::plan steps = fused_plan(vv::canonical(graph.result()));
+  for (const vv::command& current : steps.commands) {
+    CHECK(current.instructions <= vv::max_group);
+    CHECK(current.registers <= vv::max_group + 1);
+  }
+  CHECK(steps.commands.size() == (100 + vv::max_group - 1) / vv::max_group);
+}
+
+TEST_CASE("plans of networks: nothing reads what is overwritten") {
+  check_net<graph_test::perceptron>("perceptron");
+  check_net<graph_test::small_lenet>("small_lenet");
+  check_net<graph_test::small_resnet>("small_resnet");
+  check_net<graph_test::small_attention>("small_attention");
+  check_net<graph_test::gradient_penalty>("gradient_penalty");
+}
+
+TEST_CASE("the replay notices a plan that is wrong") {
+  const vv::graph training = vv::training_graph<vv::adamw>(vv::model_graph(graph_test::small_lenet::graph, true));
+  const vv::fusion groups = vv::fuse(training);
+  const vv::plan right = vv::make_plan(training, groups, 4, nullptr);
+  CHECK(graph_test::replay::check(training, groups, right) == "");
+  int noticed = 0;
+  int moved = 0;
+  for (int s = 0; s < right.stores.size(); ++s) {  // a result put elsewhere
+    vv::plan wrong = right;
+    if (wrong.stores[s].to.where != vv::space::arena) continue;
+    ++moved;
+    wrong.stores[s].to.offset += wrong.stores[s].to.offset == 0 ? vv::element_alignment : -wrong.stores[s].to.offset;
+    noticed += graph_test::replay::check(training, groups, wrong).empty() ? 0 : 1;
+  }
+  CHECK(moved > 5);
+  CHECK(noticed == moved);
+  for (int c = 1; c < right.commands.size(); ++c) {  // two commands exchanged, the second needing the first
+    vv::plan wrong = right;
+    std::swap(wrong.commands[c - 1], wrong.commands[c]);
+    noticed += graph_test::replay::check(training, groups, wrong).empty() ? 0 : 1;
+  }
+  CHECK(noticed > moved + right.commands.size() / 2);
+}
+
+TEST_CASE("ranges: first fit, holes join") {
+  vv::range_allocator arena;
+  CHECK(arena.take(32) == 0);
+  CHECK(arena.take(16) == 32);
+  CHECK(arena.take(64) == 48);
+  CHECK(arena.take(16) == 112);
+  arena.give_back(0, 32);
+  CHECK(arena.take(48) == 128);  // does not fit
+  arena.give_back(48, 64);
+  CHECK(arena.take(16) == 0);  // the first hole
+  arena.give_back(32, 16);     // joins 16..32 and 48..112
+  CHECK(arena.take(96) == 16);
+  CHECK(arena.top() == 176);
+  arena.give_back(112, 16);
+  arena.give_back(128, 48);
+  CHECK(arena.take(80) == 112);  // a hole at the end grows
+  CHECK(arena.top() == 192);
+}

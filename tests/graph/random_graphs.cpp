@@ -1,0 +1,113 @@
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <vector>
+#include <vivace/exec/evaluate.hpp>
+#include <vivace/graph/order.hpp>
+#include <vivace/kernel/cpu/cpu.hpp>
+
+#include "fused_reference.hpp"
+#include "interpreter.hpp"
+#include "random_graph.hpp"
+#include "replay.hpp"
+
+// Random graphs mean the same to a naive interpreter and to every kind of plan.
+
+namespace {
+
+namespace vv = vivace;
+using graph_test::numbers;
+
+constexpr std::int32_t batch = 5;
+
+/// What goes into the graphs: the same for all who run them.
+struct feed {
+  numbers settings{0.75};
+  std::vector<numbers> data;
+  std::vector<std::int32_t> labels;
+  std::vector<const void*> inputs;
+
+  feed(const vv::graph& from, std::uint64_t seed) {
+    const vv::random_stream random(seed, 2);
+    std::uint64_t index = 0;
+    data.reserve(static_cast<std::size_t>(from.inputs.size()));
+    for (std::int32_t i = 0; i < batch; ++i)
+      labels.push_back(static_cast<std::int32_t>(random.below(index++, graph_test::random_graph::label_bound)));
+    for (const vv::port& input : from.inputs) {
+      const vv::node& node = from.nodes[input.node];
+      numbers& values = data.emplace_back();
+      if (node.kind == vv::op::input)
+        for (std::int64_t i = 0; i < node.dims.size_at(batch); ++i) values.push_back(2 * random.uniform(index++) - 1);
+      inputs.push_back(node.kind == vv::op::labels ? static_cast<const void*>(labels.data()) : values.data());
+    }
+  }
+};
+
+std::string difference(const char* what, const double* found, const numbers& wanted) {
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    if (!(std::abs(found[i] - wanted[i]) <= 1e-9 * (1 + std::abs(wanted[i]))))
+      return std::string(what) + ", element " + std::to_string(i) + ": " + std::to_string(found[i]) + " for " +
+             std::to_string(wanted[i]);
+  return "";
+}
+
+/// Runs full and short batches through a plan; says what first differs from the interpreter.
+template <class Kernels>
+std::string compare(const vv::graph& meaning, const vv::graph& scheduled, std::uint64_t seed) {
+  graph_test::interpreter truth(meaning);
+  vv::runtime_graph<double, Kernels> made(scheduled, batch);
+  const std::string replayed = graph_test::replay::check(
+      scheduled, Kernels::fused ? vv::fuse(scheduled) : vv::unfused(scheduled), made.steps());
+  if (!replayed.empty()) return "replay: " + replayed;
+  if (made.steps().arena_size > made.steps().unplanned_size) return "the arena is larger than without a plan";
+  made.values().initialise(1);
+  const feed given(meaning, seed);
+  const feed given_to_plan(scheduled, seed);
+  for (int i = 0; i < scheduled.inputs.size(); ++i) made.run().set_input(i, given_to_plan.inputs[static_cast<std::size_t>(i)]);
+  made.run().settings()[0] = given.settings[0];
+  std::uint32_t step = 0;
+  for (const std::int32_t samples : {batch, batch, 1, 3, batch}) {
+    const vv::step_context context{.seed = 4, .step = step++, .samples = samples};
+    truth.step(context, given.inputs, given.settings);
+    made.run()(context);
+    std::string found;
+    const auto see = [&](const char* what, const double* values, const numbers& wanted) {
+      if (found.empty()) found = difference(what, values, wanted);
+    };
+    const vv::graph& graph = truth.structure();
+    const double loss = made.run().loss();
+    see("loss", &loss, truth.result(graph.loss));
+    for (int o = 0; o < graph.outputs.size(); ++o)
+      see("output", made.run().output(graph.outputs[o].name.view()).data, truth.result(graph.outputs[o].node));
+    for (const vv::variable& p : graph.parameters) see("parameter", made.values().find(p.name.view()).data, truth.stored(p.node));
+    for (const vv::variable& s : graph.states) see("state", made.values().find(s.name.view()).data, truth.stored(s.node));
+    if (!found.empty()) return "step " + std::to_string(step - 1) + ": " + found;
+  }
+  return "";
+}
+
+void check_graph(std::uint64_t seed, int steps, bool with_products) {
+  INFO("seed ", seed, ", ", steps, " operations");
+  const vv::graph made = graph_test::random_graph(seed, steps, with_products).take();
+  REQUIRE(made.mistake.what == vv::problem::none);
+  const vv::graph numbered = vv::canonical(made);
+  const vv::graph scheduled = vv::with_late_stores(vv::without_dead_code(numbered));
+  const std::string plain = compare<vv::reference_kernels>(numbered, scheduled, seed);
+  CHECK_MESSAGE(plain.empty(), "one command a node: ", plain);
+  const std::string fused = compare<graph_test::fused_reference_kernels>(numbered, scheduled, seed);
+  CHECK_MESSAGE(fused.empty(), "fused: ", fused);
+  const std::string fast = compare<vv::cpu_kernels>(numbered, scheduled, seed);
+  CHECK_MESSAGE(fast.empty(), "fast kernels: ", fast);
+}
+
+}  // namespace
+
+TEST_CASE("random graphs without products") {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) check_graph(seed, 4 + static_cast<int>(seed % 30), false);
+}
+
+TEST_CASE("random graphs with products") {
+  for (std::uint64_t seed = 1000; seed < 1300; ++seed) check_graph(seed, 4 + static_cast<int>(seed % 40), true);
+}
