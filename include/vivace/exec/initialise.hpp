@@ -7,7 +7,7 @@
 
 namespace vivace::inline VIVACE_TARGET {
 
-/// Random streams: dropout counts layers from 0, parameters start here.
+/// Random streams: dropout masks count from 0, parameters start here.
 inline constexpr std::uint32_t parameter_stream = 0x10000;
 
 /// A standard normal number (Box and Muller), from positions 2 * index and 2 * index + 1 of a stream.

@@ -137,6 +137,9 @@ class builder {
   }
   [[nodiscard]] constexpr bool in_layer() const { return layer_ >= 0; }
 
+  /// A random stream that nothing else of this graph uses.
+  constexpr std::uint32_t new_stream() { return streams_++; }
+
   /// Adds a node whose shape is known. For operations use the functions of vivace::ops.
   constexpr value add(node made) {
     if (const problem found = mistake_of(made); found != problem::none)
@@ -206,6 +209,7 @@ class builder {
   graph graph_;
   std::int32_t layer_ = -1;
   std::int32_t recompute_ = 0;
+  std::uint32_t streams_ = 0;
   bool training_ = true;
 };
 

@@ -57,12 +57,12 @@ struct softmax {
 /// JMLR 2014); in prediction, nothing.
 struct dropout {
   static constexpr std::string_view label = "dropout";
-  double rate = 0.5;
+  double rate = 0.5;  ///< below 1
   constexpr value operator()(value input) const {
     builder& graph = input.owner();
     if (!graph.training() || rate <= 0) return ops::affine(input, 1, 0);
-    const auto stream = static_cast<std::uint32_t>(graph.result().layers.size());
-    return input * ops::dropout_mask(input, rate, stream);
+    if (!(rate < 1)) return graph.fail(problem::extent_must_be_positive, label, input.dims(), {});
+    return input * ops::dropout_mask(input, rate, graph.new_stream());
   }
 };
 
