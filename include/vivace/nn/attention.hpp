@@ -20,7 +20,7 @@ constexpr double root_of(double number) {
 /// drops. Parameters: qkv_weight [width, 3 * width] and qkv_bias (queries, keys, values), out_weight [width, width] and
 /// out_bias.
 struct multi_head_attention {
-  static constexpr std::string_view label = "multi_head_attention";
+  static constexpr std::string_view label = "attention";  // names are 31 characters: short ones stay whole
   int heads = 1;
   bool causal = false;
   double dropout = 0;

@@ -25,7 +25,7 @@ struct mlp {
   }
 };
 
-/// Two convolutions 5x5 with pooling and two dense layers, after LeNet-5 (LeCun et al., 1998) with ReLU and max pooling.
+/// Two convolutions 5x5 with pooling and two dense layers: LeNet-5 (LeCun et al., 1998) with ReLU and max pooling.
 struct lenet {
   static constexpr bool is_block = true;
   int classes = 10;

@@ -8,6 +8,13 @@
 
 namespace vivace::inline VIVACE_TARGET {
 
+/// flow + part(flow) for the layers of the part; what they add is subject to dropout.
+template <layer... Layers>
+constexpr value add_part(value flow, double rate, const Layers&... layers) {
+  if (rate > 0) return apply(residual{layers..., dropout{rate}}, flow);
+  return apply(residual{layers...}, flow);
+}
+
 /// A decoder-only transformer with normalisation before each part (Radford et al., 2019): tokens [batch, context] to
 /// logits [batch, context, vocabulary]. Position p sees the tokens up to p.
 struct gpt {
@@ -33,22 +40,14 @@ struct gpt {
     for (int l = 0; l < layers; ++l) {
       const multi_head_attention attention{
           .heads = heads, .causal = true, .dropout = dropout, .qkv_init = start, .out_init = last};
-      flow = add_part(flow, chain{layer_norm{}, attention});
+      flow = add_part(flow, dropout, layer_norm{}, attention);
       const dense wide{.units = 4 * width, .weight_init = start};
       const dense narrow{.units = width, .weight_init = last};
-      flow = add_part(flow, chain{layer_norm{}, wide, gelu{}, narrow});
+      flow = add_part(flow, dropout, layer_norm{}, wide, gelu{}, narrow);
       if (graph.failed()) return flow;
     }
     flow = apply(layer_norm{}, flow);
     return apply(dense{.units = vocabulary, .bias = false, .weight_init = start}, flow);
-  }
-
- private:
-  /// flow + part(flow); dropout is the residual's last layer.
-  template <class Part>
-  constexpr value add_part(value flow, const Part& part) const {
-    if (dropout > 0) return apply(residual{part, vivace::dropout{dropout}}, flow);
-    return apply(residual{part}, flow);
   }
 };
 
@@ -73,10 +72,10 @@ struct language_model_definition {
 
 /// A language model of a network that says how many positions it sees: `language_model(gpt{.context = 64})`.
 template <layer Body>
-  requires requires(const Body& body) { { body.context } -> std::convertible_to<int>; }
-constexpr auto language_model(const Body& body) {
-  return language_model_definition<Body>{body, body.context};
+requires requires(const Body& body) {
+  { body.context } -> std::convertible_to<int>;
 }
+constexpr auto language_model(const Body& body) { return language_model_definition<Body>{body, body.context}; }
 /// A language model of any layers from integers [batch, context] to logits [batch, context, vocabulary].
 template <layer... Layers>
 constexpr auto language_model(int context, const Layers&... layers) {

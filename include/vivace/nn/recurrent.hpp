@@ -42,9 +42,9 @@ constexpr bool begin_recurrence(recurrence& made, std::string_view label, value 
   return true;
 }
 
-/// Gated recurrent unit (Cho et al., EMNLP 2014) over [batch, positions, features]: the hidden states [batch, positions,
-/// width], or with `last` that of the last position, [batch, width]. With gates r and z between 0 and 1,
-/// h' = (1 - z) * tanh(x W_n + r * (h U_n + b_n)) + z * h. Parameters: input_weight [features, 3 * width] (r, z, n),
+/// Gated recurrent unit (Cho et al., EMNLP 2014) over [batch, positions, features]: the hidden states [batch,
+/// positions, width], or with `last` that of the last position, [batch, width]. With gates r and z between 0 and 1, h'
+/// = (1 - z) * tanh(x W_n + r * (h U_n + b_n)) + z * h. Parameters: input_weight [features, 3 * width] (r, z, n),
 /// input_bias, hidden_weight [width, 3 * width], hidden_bias.
 struct gru {
   static constexpr std::string_view label = "gru";

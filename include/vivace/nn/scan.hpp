@@ -9,8 +9,9 @@
 
 namespace vivace::inline VIVACE_TARGET::ops {
 
-/// Values one after another along an axis.
+/// Values one after another along an axis; of no values, a value that does not exist.
 constexpr value concatenate(const sequence<value>& parts, int axis) {
+  if (parts.empty()) return {};
   sequence<value> level = parts;
   while (level.size() > 1) {
     sequence<value> pairs;
