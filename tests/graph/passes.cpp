@@ -83,8 +83,8 @@ void check_net(const char* name) {
   check_plans(vv::training_graph<vv::sgd_momentum, vv::clip_norm>(model), name);
   check_plans(vv::prediction_graph(vv::model_graph(Net::graph, false), training), name);
   // The point of it all: less memory, fewer commands.
-  const vv::plan plain = vv::make_plan(training, vv::unfused(training), 8, nullptr);
-  const vv::plan fused = vv::make_plan(training, vv::fuse(training), 8, nullptr);
+  const vv::plan plain = vv::make_plan(training, vv::unfused(training), 8, &vv::no_workspace);
+  const vv::plan fused = vv::make_plan(training, vv::fuse(training), 8, &vv::no_workspace);
   CHECK(plain.arena_size < plain.unplanned_size);
   CHECK(fused.arena_size < fused.unplanned_size);
   CHECK(fused.unplanned_size < plain.unplanned_size);
@@ -219,7 +219,7 @@ TEST_CASE("plans of networks: nothing reads what is overwritten") {
 TEST_CASE("the replay notices a plan that is wrong") {
   const vv::graph training = vv::training_graph<vv::adamw>(vv::model_graph(graph_test::small_lenet::graph, true));
   const vv::fusion groups = vv::fuse(training);
-  const vv::plan right = vv::make_plan(training, groups, 4, nullptr);
+  const vv::plan right = vv::make_plan(training, groups, 4, &vv::no_workspace);
   CHECK(graph_test::replay::check(training, groups, right) == "");
   int noticed = 0;
   int moved = 0;

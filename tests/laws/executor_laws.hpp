@@ -79,7 +79,8 @@ inline void check_tasks(const vivace::parallel& lanes) {
   std::vector<std::int64_t> squares(5000);
   lanes(5000, [&](std::int64_t task) { squares[static_cast<std::size_t>(task)] = task * task; });
   bool written = true;
-  for (std::int64_t task = 0; task < 5000; ++task) written = written && squares[static_cast<std::size_t>(task)] == task * task;
+  for (std::int64_t task = 0; task < 5000; ++task)
+    written = written && squares[static_cast<std::size_t>(task)] == task * task;
   CHECK_MESSAGE(written, "what tasks write is there when the region ends");
 }
 

@@ -34,8 +34,7 @@ template <class Real, vivace::optimiser Optimiser, class Clipping = vivace::no_c
 class optimisation {
  public:
   optimisation(const Optimiser& optimiser, const vivace::sequence<vivace::shape>& dims, double bound = 0)
-      : optimiser_(optimiser), bound_(bound),
-        run_(vivace::training_graph<Optimiser, Clipping>(linear_model(dims)), 1) {
+      : optimiser_(optimiser), bound_(bound), run_(vivace::training_graph<Optimiser, Clipping>(linear_model(dims)), 1) {
     run_.values().initialise(11);
     for (int p = 0; p < dims.size(); ++p) {
       gradients_.emplace_back(static_cast<std::size_t>(dims[p].size()));
@@ -160,7 +159,8 @@ void check_states(const Optimiser& optimiser) {
 template <class Optimiser>
 void check_split(const Optimiser& optimiser) {
   constexpr int first = 37, second = 163;
-  optimisation<float, Optimiser> whole(optimiser, shapes({{first + second}})), cut(optimiser, shapes({{first}, {second}}));
+  optimisation<float, Optimiser> whole(optimiser, shapes({{first + second}})),
+      cut(optimiser, shapes({{first}, {second}}));
   const std::vector<double> start = numbers(first + second, 0, 0);
   whole.start(0, start);
   cut.start(0, {start.begin(), start.begin() + first});
@@ -206,8 +206,9 @@ void check_optimiser(const Optimiser& optimiser, const Optimiser& without_decay,
                      int steps = 2000, double tolerance = 1e-3) {
   static_assert(vivace::optimiser<Optimiser>);
   // The compiler can make the graph of a step, too.
-  static_assert(vivace::training_graph<Optimiser>(linear_model(vivace::sequence<vivace::shape>(2, {3, 2}))).mistake.what ==
-                vivace::problem::none);
+  static_assert(
+      vivace::training_graph<Optimiser>(linear_model(vivace::sequence<vivace::shape>(2, {3, 2}))).mistake.what ==
+      vivace::problem::none);
   CHECK(optimiser == Optimiser(optimiser));
   check_formula<double>(optimiser, formula, 1e-12);
   check_formula<float>(optimiser, formula, 1e-5);

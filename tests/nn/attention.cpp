@@ -230,7 +230,7 @@ TEST_CASE("gpt: counts, mistakes, and the plan of four layers as a constant") {
   static_assert(code::training_plan.commands.element[0].node >= 0);
   const vv::graph made = vv::training_graph<vv::adam>(vv::model_graph(four_layers::graph, true));
   CHECK(made.nodes.size() == code::training.view().nodes.size());
-  CHECK(vv::make_plan(made, vv::unfused(made), 8, nullptr).arena_size == code::training_plan.arena_size);
+  CHECK(vv::make_plan(made, vv::unfused(made), 8, &vv::no_workspace).arena_size == code::training_plan.arena_size);
 
   const auto mistake = [](const vv::gpt& body) { return vv::model_graph(vv::language_model(body), true).mistake.what; };
   CHECK(mistake({.layers = 0}) == vv::problem::extent_must_be_positive);

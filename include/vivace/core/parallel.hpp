@@ -20,7 +20,14 @@ class parallel {
   constexpr parallel(void* executor, runner run, int threads) : executor_(executor), run_(run), threads_(threads) {}
 
   /// Calls body(index) for every index in [0, tasks), in any order and possibly at once; returns when all are done.
-  /// @param tasks number of tasks, each of which should be worth microseconds
+  ///
+  /// What every executor keeps to (tests/laws/executor_laws.hpp):
+  /// - A task runs exactly once, unless another one throws: one of the exceptions reaches the caller, tasks that have
+  ///   not begun may be left out, and the executor is as good as new.
+  /// - A body may call the same handle. This inner region runs on the body's own thread, one task after another; the
+  ///   single task of a region of one counts as no body.
+  /// - Several threads may call at once. Together they never have more than threads() tasks of one executor at work.
+  /// @param tasks number of tasks, each of which should be worth microseconds; none if it is not positive
   template <class Body>
   void operator()(std::int64_t tasks, Body&& body) const {
     if (run_ == nullptr || tasks <= 1) {

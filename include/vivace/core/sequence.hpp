@@ -52,16 +52,21 @@ class sequence {
   constexpr Element& back() { return data_[size_ - 1]; }
 
   constexpr void push_back(const Element& value) {
-    const Element copy = value;  // value may live in the storage that grows
-    if (size_ == capacity_) reserve(capacity_ == 0 ? 16 : 2 * capacity_);
-    std::construct_at(data_ + size_, copy);
+    if (size_ == capacity_) {
+      const Element copy = value;  // value may live in the storage that grows
+      reserve(capacity_ == 0 ? 16 : 2 * capacity_);
+      std::construct_at(data_ + size_, copy);
+    } else {
+      std::construct_at(data_ + size_, value);
+    }
     ++size_;
   }
   constexpr void pop_back() { --size_; }
   constexpr void clear() { size_ = 0; }
   constexpr void resize(int count, const Element& value = Element{}) {
+    const Element copy = value;  // likewise
     if (count > capacity_) reserve(count);
-    for (int i = size_; i < count; ++i) std::construct_at(data_ + i, value);
+    for (int i = size_; i < count; ++i) std::construct_at(data_ + i, copy);
     size_ = count;
   }
   constexpr void append(const sequence& other) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <string>
 #include <utility>
 
 #include <vivace/exec/instance.hpp>
@@ -14,9 +15,9 @@ template <class Real, class Kernels>
 class runtime_graph {
  public:
   /// @param batch largest number of samples of a run
-  /// @throws error if the graph has a mistake
+  /// @throws error if the graph has a mistake or the batch is not positive
   explicit runtime_graph(graph from, std::int32_t batch = 1)
-      : graph_(checked(std::move(from))), plan_(planned(graph_, batch)),
+      : graph_(checked(std::move(from), batch)), plan_(planned(graph_, batch)),
         values_(graph_, plan_), run_(graph_, plan_, kernels_for<Kernels, Real, all_operations>(), values_) {}
 
   [[nodiscard]] const graph& structure() const { return graph_; }
@@ -25,7 +26,9 @@ class runtime_graph {
   [[nodiscard]] instance<Real>& run() { return run_; }
 
  private:
-  static graph checked(graph from) {
+  static graph checked(graph from, std::int32_t batch) {
+    if (batch < 1)
+      throw error("vivace: a batch needs at least one sample", "runtime_graph", std::to_string(batch), "at least 1");
     if (from.mistake.what != problem::none) throw explain(from.mistake);
     return from;
   }

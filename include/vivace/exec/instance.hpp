@@ -86,7 +86,18 @@ class instance {
   }
   void set_input(int position, const void* data) { inputs_[static_cast<std::size_t>(position)] = data; }
 
-  void operator()(const step_context& context) { run_(context, inputs_.data()); }
+  /// Runs the plan once.
+  /// @throws error if the samples are none or more than the plan's batch, or if an input that the plan reads is not set
+  void operator()(const step_context& context) {
+    if (context.samples < 1 || context.samples > plan_.batch)
+      throw error("vivace: the number of samples is out of range", "network", std::to_string(context.samples),
+                  "1 to " + std::to_string(plan_.batch) + ", the batch that the plan was made for");
+    if (const std::int64_t missing = run_.missing(inputs_.data()); missing >= 0)
+      throw error("vivace: an input has no data",
+                  "input " + std::string(graph_.inputs[static_cast<int>(missing)].name.view()), "nothing",
+                  "set_input() before the step");
+    run_(context, inputs_.data());
+  }
 
   /// The loss of the last run.
   [[nodiscard]] Real loss() const { return *run_.at(plan_.loss); }

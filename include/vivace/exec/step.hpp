@@ -1,6 +1,5 @@
 #pragma once
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include <vivace/graph/freeze.hpp>
@@ -61,21 +60,28 @@ template <class Real>
 class bound_plan {
  public:
   bound_plan(const plan_view& from, const kernel_table<Real>& kernels, const step_memory<Real>& memory)
-      : plan_(from), kernels_(kernels), memory_(memory), calls_(new call<Real>[count(from.commands.size())]),
-        loads_(new bound_load<Real>[count(from.loads.size())]),
-        code_(new bound_instruction<Real>[count(from.instructions.size())]),
-        stores_(new bound_store<Real>[count(from.stores.size())]),
-        patches_(new patch[count(from.loads.size() + max_operands * from.commands.size())]) {
+      : plan_(from), kernels_(kernels), memory_(memory), calls_(from.commands.size()), loads_(from.loads.size()),
+        code_(from.instructions.size()), stores_(from.stores.size()) {
+    patches_.reserve(from.loads.size() + max_operands * from.commands.size());
     bind(from.batch);
   }
+  bound_plan(const bound_plan&) = delete;  // its calls point into it
+  bound_plan& operator=(const bound_plan&) = delete;
 
   /// Executes the plan.
-  /// @param context its `samples` is at most the plan's batch
+  /// @param context its `samples` is 1 to the plan's batch; instance checks that
   /// @param inputs one pointer for each entry of the graph's table of inputs: Real, or int32 for labels
   void operator()(const step_context& context, const void* const* inputs) {
     if (context.samples != samples_) bind(context.samples);
-    for (int p = 0; p < patch_count_; ++p) *patches_[p].target = static_cast<const Real*>(inputs[patches_[p].input]);
-    for (int c = 0; c < plan_.commands.size(); ++c) calls_[c].run(calls_[c], context);
+    for (const patch& one : patches_) *one.target = static_cast<const Real*>(inputs[one.input]);
+    for (const call<Real>& one : calls_) one.run(one, context);
+  }
+
+  /// The first input that the plan reads and whose pointer is null; -1 if there is none.
+  [[nodiscard]] std::int64_t missing(const void* const* inputs) const {
+    for (const patch& one : patches_)
+      if (inputs[one.input] == nullptr) return one.input;
+    return -1;
   }
 
   /// Where a location of the plan lies; null for inputs.
@@ -93,12 +99,11 @@ class bound_plan {
     const Real** target;
     std::int64_t input;
   };
-  static std::size_t count(int size) { return static_cast<std::size_t>((std::max)(size, 1)); }
 
   /// Fills in everything that depends on the number of samples.
   void bind(std::int32_t samples) {
     samples_ = samples;
-    patch_count_ = 0;
+    patches_.clear();
     for (int c = 0; c < plan_.commands.size(); ++c) {
       const command& from = plan_.commands[c];
       call<Real>& to = calls_[c];
@@ -108,7 +113,7 @@ class bound_plan {
       for (int i = 0; i < max_operands; ++i) {
         to.in[i] = {at(from.in[i].at), from.in[i].dims.at(samples)};
         if (from.in[i].at.where == space::setting) to.in[i].data = memory_.settings + from.in[i].at.offset;
-        if (from.in[i].at.where == space::input) patches_[patch_count_++] = {&to.in[i].data, from.in[i].at.offset};
+        if (from.in[i].at.where == space::input) patches_.push_back({&to.in[i].data, from.in[i].at.offset});
       }
       to.run = from.kind == op::none ? run_program<Real> : kernels_.operation[static_cast<int>(from.kind)];
       bind_program(from, to.body);
@@ -116,9 +121,9 @@ class bound_plan {
   }
 
   void bind_program(const command& from, program<Real>& to) {
-    to = {.load = loads_.get() + from.first_load,
-          .code = code_.get() + from.first_instruction,
-          .store = stores_.get() + from.first_store,
+    to = {.load = loads_.data() + from.first_load,
+          .code = code_.data() + from.first_instruction,
+          .store = stores_.data() + from.first_store,
           .loads = from.loads,
           .instructions = from.instructions,
           .stores = from.stores,
@@ -138,7 +143,7 @@ class bound_plan {
   void bind_load(const load& from, bound_load<Real>& to) {
     to = {.data = at(from.from), .literal = static_cast<Real>(from.literal), .spread = from.spread};
     if (from.from.where == space::setting) to.data = memory_.settings + from.from.offset;
-    if (from.from.where == space::input) patches_[patch_count_++] = {&to.data, from.from.offset};
+    if (from.from.where == space::input) patches_.push_back({&to.data, from.from.offset});
     bool repeated = from.spread.rank > 0;
     for (int d = 0; d < to.spread.rank; ++d) {
       std::int32_t& extent = to.spread.extent[d];
@@ -152,12 +157,11 @@ class bound_plan {
   plan_view plan_;
   kernel_table<Real> kernels_;
   step_memory<Real> memory_;
-  std::unique_ptr<call<Real>[]> calls_;
-  std::unique_ptr<bound_load<Real>[]> loads_;
-  std::unique_ptr<bound_instruction<Real>[]> code_;
-  std::unique_ptr<bound_store<Real>[]> stores_;
-  std::unique_ptr<patch[]> patches_;  // operands that follow the inputs from step to step
-  int patch_count_ = 0;
+  sequence<call<Real>> calls_;
+  sequence<bound_load<Real>> loads_;
+  sequence<bound_instruction<Real>> code_;
+  sequence<bound_store<Real>> stores_;
+  sequence<patch> patches_;  // operands that follow the inputs from step to step
   std::int32_t samples_ = 0;
 };
 

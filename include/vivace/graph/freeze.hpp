@@ -48,12 +48,12 @@ struct plan_view {
 };
 
 struct graph_sizes {
-  int nodes, parameters, states, inputs, outputs, settings, layers, assignments;
+  int nodes, parameters, states, inputs, outputs, settings, layers, assignments, gradients;
 };
 
 constexpr graph_sizes sizes_of(const graph& from) {
   return {from.nodes.size(),   from.parameters.size(), from.states.size(), from.inputs.size(),
-          from.outputs.size(), from.settings.size(),   from.layers.size(), from.assignments.size()};
+          from.outputs.size(), from.settings.size(),   from.layers.size(), from.assignments.size(), from.gradients.size()};
 }
 
 /// A graph as a constant.
@@ -67,12 +67,14 @@ struct frozen_graph {
   frozen_sequence<port, Sizes.settings> settings;
   frozen_sequence<layer_record, Sizes.layers> layers;
   frozen_sequence<assignment, Sizes.assignments> assignments;
+  frozen_sequence<std::int32_t, Sizes.gradients> gradients;
   std::int32_t loss;
+  diagnosis mistake;
 
   constexpr explicit frozen_graph(const graph& from)
       : nodes(from.nodes), parameters(from.parameters), states(from.states), inputs(from.inputs),
         outputs(from.outputs), settings(from.settings), layers(from.layers), assignments(from.assignments),
-        loss(from.loss) {}
+        gradients(from.gradients), loss(from.loss), mistake(from.mistake) {}
 
   [[nodiscard]] constexpr graph_view view() const {
     graph_view result;
@@ -101,7 +103,9 @@ struct frozen_graph {
     copy(result.settings, sequence_view<port>(settings));
     copy(result.layers, sequence_view<layer_record>(layers));
     copy(result.assignments, sequence_view<assignment>(assignments));
+    copy(result.gradients, sequence_view<std::int32_t>(gradients));
     result.loss = loss;
+    result.mistake = mistake;
     return result;
   }
 };

@@ -1,4 +1,6 @@
 #pragma once
+#include <utility>
+
 #include <vivace/graph/graph.hpp>
 
 namespace vivace::inline VIVACE_TARGET {
@@ -36,7 +38,7 @@ class fuser {
       ++members_[root];
       if (takes_epilogue(kind)) has_head_[root] = 1;
     }
-    return result_;
+    return std::move(result_);
   }
 
  private:

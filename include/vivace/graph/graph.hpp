@@ -95,6 +95,7 @@ struct graph {
   sequence<port> settings;        ///< scalars set before a step
   sequence<layer_record> layers;
   sequence<assignment> assignments;
+  sequence<std::int32_t> gradients;  ///< of each parameter, -1 for none; only between differentiation and the updates
   std::int32_t loss = -1;
   diagnosis mistake;
 };

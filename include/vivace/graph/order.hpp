@@ -1,4 +1,6 @@
 #pragma once
+#include <utility>
+
 #include <vivace/graph/graph.hpp>
 
 /// @file
@@ -14,10 +16,9 @@ constexpr graph reordered(const graph& from, const sequence<std::int32_t>& order
   result.nodes.reserve(order.size());
   for (const std::int32_t old : order) {
     moved[old] = result.nodes.size();
-    node copy = from.nodes[old];
-    for (std::int32_t& operand : copy.operand)
+    result.nodes.push_back(from.nodes[old]);
+    for (std::int32_t& operand : result.nodes.back().operand)
       if (operand >= 0) operand = moved[operand];
-    result.nodes.push_back(copy);
   }
   const auto rename = [&](auto table) {
     decltype(table) kept;
@@ -203,18 +204,18 @@ constexpr sequence<std::int32_t> last_readers(const graph& from) {
 /// Adds copies to the end of the step where a new value cannot be made in the place of the old one: because the old one
 /// is still read, because what makes the new one reads the old one in another order than it writes, or because the new
 /// one stands elsewhere already.
-constexpr graph with_late_stores(const graph& from) {
-  graph result = from;
+constexpr graph with_late_stores(graph from) {
+  graph result = std::move(from);
   const auto copy = [&](assignment& store) {
-    const shape dims = from.nodes[store.target].dims;
+    const shape dims = result.nodes[store.target].dims;
     result.nodes.push_back({.kind = op::affine, .dims = dims, .operand = {store.value, -1, -1}});
     store.value = result.nodes.size() - 1;
   };
-  sequence<char> stores(from.nodes.size(), 0);
-  for (const assignment& store : from.assignments)
+  sequence<char> stores(result.nodes.size(), 0);
+  for (const assignment& store : result.assignments)
     if (stores[store.value] < 2) ++stores[store.value];
   for (assignment& store : result.assignments) {
-    const op kind = from.nodes[store.value].kind;
+    const op kind = result.nodes[store.value].kind;
     if (is_source(kind) || kind == op::reshape || stores[store.value] > 1) copy(store);
   }
   const sequence<std::int32_t> last_reader = last_readers(result);

@@ -1,10 +1,15 @@
 #pragma once
+#include <utility>
+
 #include <vivace/graph/plan.hpp>
 
 namespace vivace::inline VIVACE_TARGET {
 
 /// Elements of scratch memory that a command's kernel wants, at a batch of `samples`.
 using workspace_rule = std::int64_t (*)(const command&, std::int32_t samples);
+
+/// The rule of kernels that need none.
+constexpr std::int64_t no_workspace(const command&, std::int32_t) { return 0; }
 
 /// Turns groups into commands and gives every value its place, so that values which never live at once share memory.
 class planner {
@@ -29,7 +34,7 @@ class planner {
     for (const port& output : graph_.outputs) plan_.outputs.push_back(place_[fusion_.base[output.node]]);
     if (graph_.loss >= 0) plan_.loss = place_[fusion_.base[graph_.loss]];
     plan_.arena_size = arena_.top();
-    return plan_;
+    return std::move(plan_);
   }
 
  private:
@@ -106,7 +111,7 @@ class planner {
       place_[operation] = destination(operation);
       made.out = {place_[operation], graph_.nodes[operation].dims};
     }
-    const std::int64_t wanted = workspace_ == nullptr ? 0 : aligned_size(workspace_(made, plan_.batch));
+    const std::int64_t wanted = aligned_size(workspace_(made, plan_.batch));
     if (wanted > 0) {
       made.workspace = {space::arena, arena_.take(wanted)};
       arena_.give_back(made.workspace.offset, wanted);

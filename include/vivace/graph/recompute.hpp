@@ -1,4 +1,6 @@
 #pragma once
+#include <utility>
+
 #include <vivace/graph/graph.hpp>
 
 namespace vivace::inline VIVACE_TARGET {
@@ -15,23 +17,29 @@ inline constexpr int recompute_limit = 8;
 class recomputation {
  public:
   /// @param from a graph whose nodes behind `from.loss` are its backward pass
-  constexpr explicit recomputation(const graph& from) : from_(from) {}
+  constexpr explicit recomputation(graph from) : from_(std::move(from)) {}
 
-  /// The graph with the repetitions; `named` are nodes whose new indices the caller wants.
-  constexpr graph operator()(sequence<std::int32_t>& named) {
+  /// The graph with the repetitions.
+  constexpr graph operator()() {
     find_kept();
     find_cheap();
     moved_.resize(from_.nodes.size(), -1);
     again_.resize(from_.nodes.size(), -1);
-    result_ = from_;
-    result_.nodes.clear();
+    sequence<node> nodes = std::move(from_.nodes);
+    result_ = std::move(from_);  // tables and all but the nodes
+    from_.nodes = std::move(nodes);
+    from_.loss = result_.loss;
+    result_.nodes = {};
+    result_.nodes.reserve(2 * from_.nodes.size());
     for (std::int32_t index = 0; index < from_.nodes.size(); ++index) {
-      node copy = from_.nodes[index];
-      const bool fused = is_elementwise(copy.kind) || copy.kind == op::sum;
-      for (std::int32_t& operand : copy.operand)
-        if (operand >= 0) operand = index > from_.loss ? for_backward(operand, fused) : moved_[operand];
-      moved_[index] = result_.nodes.size();
-      result_.nodes.push_back(copy);
+      const node& old = from_.nodes[index];
+      const bool fused = is_elementwise(old.kind) || old.kind == op::sum;
+      std::int32_t operands[max_operands];  // the repetitions they need come first
+      for (int i = 0; i < max_operands; ++i)
+        operands[i] = old.operand[i] < 0          ? -1
+                      : index > from_.loss        ? for_backward(old.operand[i], fused)
+                                                  : moved_[old.operand[i]];
+      moved_[index] = append(old, operands);
     }
     const auto rename = [&](auto& table) {
       for (auto& entry : table) entry.node = moved_[entry.node];
@@ -45,12 +53,18 @@ class recomputation {
       if (layer.output >= 0) layer.output = moved_[layer.output];
     for (assignment& store : result_.assignments) store = {moved_[store.target], moved_[store.value]};
     result_.loss = moved_[from_.loss];
-    for (std::int32_t& one : named)
+    for (std::int32_t& one : result_.gradients)
       if (one >= 0) one = moved_[one];
-    return result_;
+    return std::move(result_);
   }
 
  private:
+  constexpr std::int32_t append(const node& like, const std::int32_t* operands) {
+    result_.nodes.push_back(like);
+    for (int i = 0; i < max_operands; ++i) result_.nodes.back().operand[i] = operands[i];
+    return result_.nodes.size() - 1;
+  }
+
   /// Values that lie in memory whatever is decided here: results, and what operations read that are not fused.
   constexpr void find_kept() {
     kept_.resize(from_.nodes.size(), 0);
@@ -102,23 +116,21 @@ class recomputation {
   /// The one repetition of a marked value.
   constexpr std::int32_t marked(std::int32_t index) {
     if (again_[index] >= 0) return again_[index];
-    node copy = from_.nodes[index];
-    for (std::int32_t& operand : copy.operand)
-      if (operand >= 0) operand = kept(operand);
-    result_.nodes.push_back(copy);
-    return again_[index] = result_.nodes.size() - 1;
+    const node& old = from_.nodes[index];
+    std::int32_t operands[max_operands];
+    for (int i = 0; i < max_operands; ++i) operands[i] = old.operand[i] < 0 ? -1 : kept(old.operand[i]);
+    return again_[index] = append(old, operands);
   }
 
   /// A repetition of a cheap value for one reader.
   constexpr std::int32_t cheap(std::int32_t index) {
-    node copy = from_.nodes[index];
-    for (std::int32_t& operand : copy.operand)
-      if (operand >= 0) operand = for_backward(operand, true);
-    result_.nodes.push_back(copy);
-    return result_.nodes.size() - 1;
+    const node& old = from_.nodes[index];
+    std::int32_t operands[max_operands];
+    for (int i = 0; i < max_operands; ++i) operands[i] = old.operand[i] < 0 ? -1 : for_backward(old.operand[i], true);
+    return append(old, operands);
   }
 
-  const graph& from_;
+  graph from_;  // while it runs, the old nodes and the loss
   graph result_;
   sequence<char> kept_;
   sequence<char> cost_;

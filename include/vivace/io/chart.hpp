@@ -54,6 +54,7 @@ struct chart_point {
 struct chart_series {
   std::string name;
   std::vector<chart_point> points;
+  int colour = 0;      ///< which of the page's colours: 0, 1 or 2
   bool faint = false;  ///< in the background: thin and not marked
 };
 
@@ -154,10 +155,9 @@ inline std::string line_chart(const chart_frame& frame, std::span<const chart_se
   for (int i = 0; i <= most_marks && i * across.step <= across.high + across.step * 1e-6; ++i)
     svg += text(x(i * across.step), height - bottom + 18, "middle", decimal(i * across.step, across.decimals()));
   svg += text((left + width - right) / 2, height - 8, "middle", frame.x_name);
-  int colour = 0;
   double legend = left;
   for (const chart_series& one : lines) {
-    const std::string kind = one.faint ? "faint" : "line" + std::to_string(colour++ % 3);
+    const std::string kind = one.faint ? "faint" : "line" + std::to_string(one.colour % 3);
     std::string path, dots;
     for (const chart_point& point : detail::thinned(one.points, 800)) {
       if (!detail::drawn(point)) continue;

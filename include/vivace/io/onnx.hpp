@@ -41,9 +41,7 @@ struct onnx_attribute {
 class onnx_model {
  public:
   /// Names the extents that are known only when the model runs. -1 is the batch; -128 is 128 rows a sample.
-  static std::string symbol(std::int64_t extent) {
-    return extent == -1 ? "batch" : "batch*" + std::to_string(-extent);
-  }
+  static std::string symbol(std::int64_t extent) { return extent == -1 ? "batch" : "batch*" + std::to_string(-extent); }
 
   /// Declares an input. Extents below zero are symbolic. @throws error if the name is taken
   void input(const std::string& name, element type, const extents& dimensions) {
@@ -117,7 +115,8 @@ class onnx_model {
 
   void claim(const std::string& name) {
     if (!names_.insert(name).second)
-      throw error("two tensors of an ONNX model have one name", "ONNX model", name, "a name of its own for every tensor");
+      throw error("two tensors of an ONNX model have one name", "ONNX model", name,
+                  "a name of its own for every tensor");
   }
   static protobuf_message described(const std::string& name, element type, const extents& dimensions) {
     protobuf_message shape;

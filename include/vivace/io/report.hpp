@@ -20,13 +20,13 @@ struct report_entry {
 /// What a report tells. Parts that are empty are left out.
 struct training_report {
   std::string title;
-  std::string remark;                    ///< a sentence below the title
-  std::vector<report_entry> highlights;  ///< the few figures that matter most
-  std::vector<double> epoch_losses;      ///< mean training loss of each epoch
-  std::vector<chart_point> batch_losses;     ///< x in epochs: 1.5 is the middle of the second
-  std::string held_out = "validation";       ///< name of the data that the next two are measured on
-  std::vector<double> held_out_losses;       ///< after each epoch; NaN where there is none
-  std::vector<double> held_out_accuracies;   ///< after each epoch, in [0, 1]; NaN where there is none
+  std::string remark;                       ///< a sentence below the title
+  std::vector<report_entry> highlights;     ///< the few figures that matter most
+  std::vector<double> epoch_losses;         ///< mean training loss of each epoch
+  std::vector<chart_point> batch_losses;    ///< x in epochs: 1.5 is the middle of the second
+  std::string held_out = "validation";      ///< name of the data that the next two are measured on
+  std::vector<double> held_out_losses;      ///< after each epoch; NaN where there is none
+  std::vector<double> held_out_accuracies;  ///< after each epoch, in [0, 1]; NaN where there is none
   std::vector<std::string> class_names;
   std::vector<std::int64_t> confusion;                 ///< [true class, predicted class], counts
   std::vector<std::vector<std::string>> architecture;  ///< cells, headings first, totals last
@@ -62,7 +62,7 @@ th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; }
 tr:last-child td { border-bottom: 0; }
 .layers tr:last-child td { font-weight: 600; }
 .settings td:first-child { color: var(--soft); width: 1%; padding-right: 2rem; }
-.settings td { white-space: normal; }
+.settings td:last-child { white-space: normal; }
 svg { width: 100%; display: block; }
 .map { margin: auto; }
 svg text { fill: var(--soft); font-size: 12px; }
@@ -105,13 +105,13 @@ inline std::vector<chart_point> over_epochs(const std::vector<double>& values, d
 inline std::string curves(const training_report& from) {
   std::string html;
   if (!from.epoch_losses.empty() || !from.batch_losses.empty()) {
-    const chart_series lines[] = {{"batches", from.batch_losses, true},
-                                  {"training, mean of each epoch", over_epochs(from.epoch_losses, 0.5)},
-                                  {from.held_out, over_epochs(from.held_out_losses, 1)}};
+    const chart_series lines[] = {{"batches", from.batch_losses, 0, true},
+                                  {"training, mean of each epoch", over_epochs(from.epoch_losses, 0.5), 0},
+                                  {from.held_out, over_epochs(from.held_out_losses, 1), 1}};
     html += section("Loss", line_chart({"epoch", "loss"}, lines));
   }
   if (!from.held_out_accuracies.empty()) {
-    const chart_series lines[] = {{from.held_out, over_epochs(from.held_out_accuracies, 1)}};
+    const chart_series lines[] = {{from.held_out, over_epochs(from.held_out_accuracies, 1), 1}};
     html += section("Accuracy", line_chart({.x_name = "epoch", .y_name = "accuracy", .percent = true}, lines));
   }
   return html.empty() ? html : "<div class=\"pair\">\n" + html + "</div>\n";
@@ -122,9 +122,10 @@ inline std::string curves(const training_report& from) {
 /// The page. Every text is escaped.
 /// @throws error if the confusion matrix is not square
 inline std::string to_html(const training_report& from) {
-  std::string html = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
-                     escaped(from.title) + "</title>\n";
+  std::string html =
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
+      escaped(from.title) + "</title>\n";
   html += detail::report_style;
   html += "</head><body><main>\n<header><h1>" + escaped(from.title) + "</h1>";
   if (!from.remark.empty()) html += "<p>" + escaped(from.remark) + "</p>";

@@ -12,10 +12,11 @@ struct no_clipping {
 };
 
 /// Policy: if the Euclidean norm of all gradients together exceeds `norm`, scales them down to it (Pascanu et al.,
-/// ICML 2013).
+/// ICML 2013). Without effect at infinity. An element that is NaN makes all gradients NaN, and one that is infinite
+/// becomes NaN: the next loss shows it.
 struct clip_norm {
   using family = clipping_family;
-  double norm = 1;
+  double norm = 1;  ///< above 0
   bool operator==(const clip_norm&) const = default;
   static constexpr bool active = true;
 
@@ -28,7 +29,7 @@ struct clip_norm {
       total = total + part;
     }
     const value norm = sqrt(total);
-    return bound / maximum(norm, bound);
+    return minimum(bound / norm, 1);  // 1 where the norm is 0
   }
 };
 

@@ -32,13 +32,15 @@ struct step_position {
   double rate_factor = 1;  ///< of the schedule
 };
 
-/// An optimiser: settings as data members, the scalars of a step, and the nodes of an update.
+/// An optimiser: settings as data members, the scalars of a step, and the nodes of an update. `settings` and `update`
+/// are static: the graph knows the optimiser's type, not its values. tests/laws/optimiser_laws.hpp says what one keeps
+/// to.
 template <class Type>
 concept optimiser = policy<Type> && in_family<Type, optimiser_family> &&
                     requires(const Type& self, update_builder& make, value node, const step_position& where, double* to) {
                       { Type::settings } -> std::convertible_to<int>;
-                      self.set(where, to);              // writes the step's scalars to[0..settings)
-                      self.update(make, node, node);    // adds the nodes that replace a parameter, given its gradient
+                      self.set(where, to);             // writes the step's scalars to[0..settings)
+                      Type::update(make, node, node);  // adds the nodes that replace a parameter, given its gradient
                     };
 
 }  // namespace vivace::inline VIVACE_TARGET

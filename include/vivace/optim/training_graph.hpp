@@ -23,19 +23,28 @@ constexpr graph model_graph(const Definition& definition, bool training) {
   return canonical(make.result());
 }
 
-/// The graph of the loss and its gradients: output "gradient" i belongs to parameter i; zeros if the loss does not depend
-/// on it.
-constexpr graph gradient_graph(graph model) {
+/// A model with the nodes of its gradients: graph::gradients.
+/// @param flipped test hook: this operation's backward rule changes sign
+constexpr graph differentiated(graph model, op flipped = op::none) {
   if (model.mistake.what != problem::none) return model;
-  model.assignments.clear();
-  model.outputs.clear();
   const std::int32_t loss = model.loss;
   builder make(static_cast<graph&&>(model));
   sequence<std::int32_t> wanted;
   for (const variable& parameter : make.result().parameters) wanted.push_back(parameter.node);
-  sequence<std::int32_t> gradients = reverse_sweep(make, loss)(wanted);
+  if (wanted.empty()) make.fail(problem::no_parameter, "training", {}, {});
+  make.result().gradients = reverse_sweep(make, loss, flipped)(wanted);
   if (make.failed()) return make.take();
-  make = builder(recomputation(make.result())(gradients));
+  return recomputation(make.take())();
+}
+
+/// The graph of the loss and its gradients: output "gradient" i belongs to parameter i; zeros if the loss does not depend
+/// on it.
+constexpr graph gradient_graph(graph model) {
+  model.assignments.clear();
+  model.outputs.clear();
+  builder make(differentiated(static_cast<graph&&>(model)));
+  if (make.failed()) return make.take();
+  const sequence<std::int32_t> gradients = make.result().gradients;
   for (int p = 0; p < gradients.size(); ++p) {
     const shape dims = make.at(make.result().parameters[p].node).dims;
     value gradient;
@@ -49,19 +58,12 @@ constexpr graph gradient_graph(graph model) {
   return without_dead_code(make.result());
 }
 
-/// The graph of a training step: loss, gradients, clipping, and the update of every parameter.
-/// @param flipped test hook: this operation's backward rule changes sign
+/// The graph of a training step, from a model with its gradients: clipping, and the update of every parameter.
 template <class Optimiser, class Clipping = no_clipping>
-constexpr graph training_graph(graph model, op flipped = op::none) {
+constexpr graph with_updates(graph model) {
   if (model.mistake.what != problem::none) return model;
-  const std::int32_t loss = model.loss;
   builder make(static_cast<graph&&>(model));
-  sequence<std::int32_t> variables;
-  for (const variable& parameter : make.result().parameters) variables.push_back(parameter.node);
-  if (variables.empty()) make.fail(problem::no_parameter, "training", {}, {});
-  sequence<std::int32_t> gradients = reverse_sweep(make, loss, flipped)(variables);
-  if (make.failed()) return make.take();
-  make = builder(recomputation(make.result())(gradients));
+  const sequence<std::int32_t> gradients = make.result().gradients;
 
   sequence<value> settings;
   for (int i = 0; i < Optimiser::settings; ++i) settings.push_back(make.setting("optimiser"));
@@ -70,7 +72,7 @@ constexpr graph training_graph(graph model, op flipped = op::none) {
 
   sequence<update_range> updates;
   // Gradients come out last parameter first; updates follow in that order.
-  for (int p = variables.size() - 1; p >= 0; --p) {
+  for (int p = gradients.size() - 1; p >= 0; --p) {
     if (gradients[p] < 0) continue;
     const std::int32_t begin = make.result().nodes.size();
     const variable parameter = make.result().parameters[p];
@@ -83,6 +85,13 @@ constexpr graph training_graph(graph model, op flipped = op::none) {
   if (make.failed()) return make.take();
   const graph placed = with_updates_placed(make.result(), updates);
   return with_late_stores(without_dead_code(placed));
+}
+
+/// The graph of a training step: loss, gradients, clipping, and the update of every parameter.
+/// @param flipped test hook: this operation's backward rule changes sign
+template <class Optimiser, class Clipping = no_clipping>
+constexpr graph training_graph(graph model, op flipped = op::none) {
+  return with_updates<Optimiser, Clipping>(differentiated(static_cast<graph&&>(model), flipped));
 }
 
 /// The graph of a forward pass: no updates. Its parameters and states are those of the training graph, in its order.

@@ -84,8 +84,8 @@ void save(const training_engine<Real>& from, const std::string& path) {
   const training_progress& where = from.progress();
   std::vector<io::tensor_view> tensors;
   const auto add = [&](std::string name, const typename variables<Real>::entry& entry) {
-    tensors.emplace_back(std::move(name), std::span<const Real>(entry.data, static_cast<std::size_t>(entry.dims.size())),
-                         detail::extents_of(entry.dims));
+    const std::span<const Real> numbers(entry.data, static_cast<std::size_t>(entry.dims.size()));
+    tensors.emplace_back(std::move(name), numbers, detail::extents_of(entry.dims));
   };
   for (int p = 0; p < values.parameter_count(); ++p) add(std::string(values.parameter(p).name), values.parameter(p));
   for (int s = 0; s < values.state_count(); ++s) add(detail::state_name(values.state(s).name), values.state(s));

@@ -40,26 +40,32 @@ inline constexpr auto frozen_graph_of = frozen_graph<sizes_of(Maker{}())>(Maker{
 template <class Maker>
 inline constexpr auto frozen_plan_of = frozen_plan<sizes_of(Maker{}())>(Maker{}());
 
-/// The graph of a network, not frozen: for code that runs passes of its own.
-template <class Net>
+/// The model of a network, for training or for prediction.
+template <class Net, bool Training>
 struct model_of {
-  constexpr graph operator()() const { return model_graph(Net::graph, true); }
+  constexpr graph operator()() const { return model_graph(Net::graph, Training); }
 };
 
 template <class Net>
-inline constexpr diagnosis mistake_of = model_of<Net>{}().mistake;
+inline constexpr diagnosis mistake_of = frozen_graph_of<model_of<Net, true>>.mistake;
+
+/// The model and its gradients.
+template <class Net>
+struct gradients_of {
+  constexpr graph operator()() const { return differentiated(frozen_graph_of<model_of<Net, true>>.thaw()); }
+};
 
 template <class Net, class Optimiser, class Clipping>
 struct training_graph_of {
   constexpr graph operator()() const {
-    return training_graph<Optimiser, Clipping>(model_graph(Net::graph, true));
+    return with_updates<Optimiser, Clipping>(frozen_graph_of<gradients_of<Net>>.thaw());
   }
 };
 
-template <class Net, class Optimiser, class Clipping>
+template <class Net>
 struct prediction_graph_of {
   constexpr graph operator()() const {
-    return prediction_graph(model_graph(Net::graph, false), model_graph(Net::graph, true));
+    return prediction_graph(frozen_graph_of<model_of<Net, false>>.thaw(), frozen_graph_of<model_of<Net, true>>.thaw());
   }
 };
 
@@ -80,11 +86,11 @@ template <class Net, int Batch, class Optimiser, class Clipping, class Kernels, 
 struct compiled {
   static_assert(network_fits<mistake_of<Net>>);
   static constexpr const auto& training = frozen_graph_of<training_graph_of<Net, Optimiser, Clipping>>;
-  static constexpr const auto& prediction = frozen_graph_of<prediction_graph_of<Net, Optimiser, Clipping>>;
+  static constexpr const auto& prediction = frozen_graph_of<prediction_graph_of<Net>>;
   static constexpr const auto& training_plan =
       frozen_plan_of<plan_of<training_graph_of<Net, Optimiser, Clipping>, Batch, Kernels>>;
   static constexpr const auto& prediction_plan =
-      frozen_plan_of<plan_of<prediction_graph_of<Net, Optimiser, Clipping>, Batch, Kernels>>;
+      frozen_plan_of<plan_of<prediction_graph_of<Net>, Batch, Kernels>>;
   static constexpr op_set operations = operations_of(training_plan.view()) | operations_of(prediction_plan.view());
   static constexpr kernel_table<Real> kernels = kernels_for<Kernels, Real, operations>();
 };

@@ -1,10 +1,13 @@
 #pragma once
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
+#include <vivace/core/buffer.hpp>
 #include <vivace/data/columns.hpp>
 #include <vivace/data/loader.hpp>
 #include <vivace/exec/instance.hpp>
@@ -45,7 +48,8 @@ class training_engine : public training_state {
       : setup_(setup), values_(setup.training_graph, setup.training_plan),
         train_(setup.training_graph, setup.training_plan, setup.kernels, values_),
         predict_(setup.prediction_graph, setup.prediction_plan, setup.kernels, values_),
-        scalars_(static_cast<std::size_t>(setup.training_graph.settings.size()) + 1) {
+        scalars_(static_cast<std::size_t>(setup.training_graph.settings.size()) + 1),
+        blank_(bytes_of_blank(setup.prediction_graph, setup.prediction_plan.batch)) {
     progress_.seed = setup.seed;
     values_.initialise(setup.seed);
   }
@@ -61,6 +65,8 @@ class training_engine : public training_state {
   /// @throws error if an input has no array of its name and width
   void use_columns(std::span<const data::columns::column> columns) {
     columns_.clear();
+    row_ = 0;
+    for (const auto& one : columns) row_ += one.width;
     if (columns.empty()) return;
     const graph_view& graph = setup_.training_graph;
     for (const port& input : graph.inputs) {
@@ -76,6 +82,23 @@ class training_engine : public training_state {
     }
   }
 
+  /// Says how many classes the labels of the samples to come have.
+  /// @throws error if the network has fewer: a label would point past the end of a row of scores, or of a table
+  void check_classes(int classes) const {
+    const graph_view& graph = setup_.training_graph;
+    for (const node& one : graph.nodes) {
+      if (one.kind != op::cross_entropy && one.kind != op::take_rows) continue;
+      std::int32_t source = one.operand[1];
+      while (graph.nodes[source].kind == op::reshape) source = graph.nodes[source].operand[0];
+      if (graph.nodes[source].kind != op::labels) continue;
+      const shape& dims = graph.nodes[one.operand[0]].dims;
+      const int room = one.kind == op::take_rows ? dims[0] : dims[dims.rank - 1];
+      if (classes > room)
+        throw error("vivace: the data set has more classes than the network", std::string(to_string(one.kind)),
+                    std::to_string(classes) + " classes", "at most " + std::to_string(room));
+    }
+  }
+
   /// Trains until `epoch_count` epochs are done, counting those done before.
   /// @param evaluate_now called after each epoch if there is validation data
   /// @throws error if the loss is not finite
@@ -86,6 +109,7 @@ class training_engine : public training_state {
     epochs = epoch_count;
     batches = static_cast<int>(loader.batches());
     stop = false;
+    reserve_records();
     notify(callbacks, training_event::begin);
     while (progress_.epoch < epoch_count && !stop) {
       run_epoch(loader, callbacks);
@@ -99,15 +123,10 @@ class training_engine : public training_state {
 
   /// One step on a batch: forward, backward, update.
   /// @return the batch's loss before the update
+  /// @throws error if the batch is empty or larger than planned, or lacks what an input takes
   Real step(const data::batch_view<Real>& given, double epoch_position) {
-    set_scalars(epoch_position);
-    set_inputs(train_, given);
-    train_({.lanes = setup_.lanes,
-            .seed = setup_.seed,
-            .step = static_cast<std::uint32_t>(progress_.step),
-            .samples = given.size});
-    ++progress_.step;
-    return train_.loss();
+    set_inputs(train_, given, nullptr);
+    return step_on_inputs(given.size, epoch_position);
   }
 
   /// Loss and, with labels, accuracy over all samples of a loader that does not shuffle.
@@ -119,7 +138,8 @@ class training_engine : public training_state {
     bool labelled = false;
     loader.start_epoch(0);
     while (const auto* given = loader.next()) {
-      forward(*given);
+      set_loaded(predict_, *given);
+      forward_on_inputs(given->size);
       total += static_cast<double>(predict_.loss()) * given->size;
       result.samples += given->size;
       if (given->labels == nullptr || !has_predictions()) continue;
@@ -140,9 +160,11 @@ class training_engine : public training_state {
   }
 
   /// Runs the model forward on one batch; `prediction(name)` then holds the results.
+  /// Without labels or targets the loss means nothing.
+  /// @throws error if the batch is empty or larger than planned, or has no features
   void forward(const data::batch_view<Real>& given) {
-    set_inputs(predict_, given);
-    predict_({.lanes = setup_.lanes, .seed = setup_.seed, .step = 0, .samples = given.size});
+    set_inputs(predict_, given, blank_.data());
+    forward_on_inputs(given.size);
   }
   [[nodiscard]] tensor<const Real> prediction(std::string_view name = "prediction") const {
     return predict_.output(name);
@@ -165,6 +187,15 @@ class training_engine : public training_state {
  private:
   using clock = std::chrono::steady_clock;
 
+  /// Room for the records to come (of a very long training, for the first million), so that none is made in a step.
+  void reserve_records() {
+    constexpr std::size_t most = 1 << 20;
+    const auto left = static_cast<std::size_t>((std::max)(epochs - progress_.epoch, 0));
+    trace& records = progress_.history;
+    records.epochs.reserve(records.epochs.size() + (std::min)(left, most));
+    records.batches.reserve(records.batches.size() + (std::min)(left * static_cast<std::size_t>(batches), most));
+  }
+
   void run_epoch(data::loader<Real>& loader, std::span<const callback_handle> callbacks) {
     const clock::time_point start = clock::now();
     clock::duration outside{};  // spent in callbacks
@@ -176,7 +207,8 @@ class training_engine : public training_state {
     loader.start_epoch(epoch);
     while (const auto* next = loader.next()) {
       const double done = static_cast<double>(next->position) / static_cast<double>(loader.size());
-      const auto loss = static_cast<double>(step(*next, epoch + done));
+      set_loaded(train_, *next);
+      const auto loss = static_cast<double>(step_on_inputs(next->size, epoch + done));
       if (!std::isfinite(loss)) fail(loss);
       progress_.history.batches.push_back({epoch, batch, next->size, loss});
       total += loss * next->size;
@@ -214,33 +246,61 @@ class training_engine : public training_state {
           graph.settings[i].name.view() == "clipping" ? setup_.clipping : scalars_[static_cast<std::size_t>(i)]);
   }
 
-  /// The first input takes the features, the second the targets; labels take labels. With columns each input takes its
-  /// own.
-  void set_inputs(instance<Real>& run, const data::batch_view<Real>& given) {
+  Real step_on_inputs(int samples_given, double epoch_position) {
+    set_scalars(epoch_position);
+    train_({.lanes = setup_.lanes,
+            .seed = setup_.seed,
+            .step = static_cast<std::uint32_t>(progress_.step),
+            .samples = samples_given});
+    ++progress_.step;
+    return train_.loss();
+  }
+  void forward_on_inputs(int samples_given) {
+    predict_({.lanes = setup_.lanes, .seed = setup_.seed, .step = 0, .samples = samples_given});
+  }
+
+  /// A loader's batch: with columns each input takes its own.
+  void set_loaded(instance<Real>& run, const data::batch_view<Real>& given) {
+    if (columns_.empty())
+      set_inputs(run, given, nullptr);
+    else
+      set_columns(run, given);
+  }
+
+  /// The first input takes the features, the second the targets; labels take labels.
+  /// @param missing stands in for labels or targets that are not given; null: they must be
+  void set_inputs(instance<Real>& run, const data::batch_view<Real>& given, const void* missing) {
     const graph_view& graph = run.structure();
-    if (!columns_.empty()) return set_columns(run, given);
+    if (given.size < 1 || given.size > batch_size())
+      throw error("vivace: the batch does not fit the plan", "batch", std::to_string(given.size) + " samples",
+                  "1 to " + std::to_string(batch_size()) + ": give the trainer a larger batch<n>, or cut the samples");
     int numbers = 0;
     for (int i = 0; i < graph.inputs.size(); ++i) {
-      if (graph.nodes[graph.inputs[i].node].kind == op::labels)
-        run.set_input(i, given.labels);
-      else
-        run.set_input(i, numbers++ == 0 ? given.features : given.targets);
+      const void* data = given.labels;
+      const bool features = graph.nodes[graph.inputs[i].node].kind != op::labels && numbers++ == 0;
+      if (graph.nodes[graph.inputs[i].node].kind != op::labels) data = features ? given.features : given.targets;
+      if (data == nullptr && !features) data = missing;
+      if (data == nullptr)
+        throw error("vivace: the batch lacks what the network takes",
+                    "input " + std::string(graph.inputs[i].name.view()), "a null pointer",
+                    "features, labels and targets as the network has inputs for them");
+      run.set_input(i, data);
     }
   }
 
   void set_columns(instance<Real>& run, const data::batch_view<Real>& given) {
-    std::int64_t row = 0;
-    for (const column& one : columns_) row += one.width;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       column& to = columns_[i];
       for (int sample = 0; sample < given.size; ++sample)
-        std::copy_n(given.features + sample * row + to.offset, to.width, to.values.data() + sample * to.width);
+        std::copy_n(given.features + sample * row_ + to.offset, to.width, to.values.data() + sample * to.width);
       run.set_input(static_cast<int>(i), to.values.data());
     }
   }
 
   /// @throws error if the loader's samples are not what the graph's inputs are
   void check(const graph_view& graph, const data::loader<Real>& loader) const {
+    if (loader.size() < 1)
+      throw error("vivace: the data set is empty", "data set", "no samples", "at least one sample");
     if (!columns_.empty()) return;
     int numbers = 0;
     for (const port& input : graph.inputs) {
@@ -257,6 +317,16 @@ class training_engine : public training_state {
                     std::to_string(dims.size()) + " numbers a sample");
       ++numbers;
     }
+  }
+
+  /// Of labels and targets; features are always given.
+  static std::size_t bytes_of_blank(const graph_view& graph, int samples_planned) {
+    std::int64_t most = 0;
+    int numbers = 0;
+    for (const port& input : graph.inputs)
+      if (graph.nodes[input.node].kind == op::labels || numbers++ > 0)
+        most = (std::max)(most, graph.nodes[input.node].dims.size_at(samples_planned));
+    return static_cast<std::size_t>(most) * (std::max)(sizeof(Real), sizeof(std::int32_t));
   }
 
   [[nodiscard]] bool has_predictions() const {
@@ -277,7 +347,9 @@ class training_engine : public training_state {
   instance<Real> train_, predict_;
   training_progress progress_;
   std::vector<double> scalars_;
+  buffer blank_;  // zeros in place of labels and targets that a prediction has not
   std::vector<column> columns_;
+  std::int64_t row_ = 0;  // numbers of a sample, those of columns that no input takes included
   std::vector<Real> kept_, kept_states_;
 };
 

@@ -100,7 +100,8 @@ class onnx_export {
     for (int i = 0; i < graph_.nodes.size(); ++i) {
       if (!used(i)) continue;
       if (graph_.nodes[i].kind == op::setting) refuse(graph_.nodes[i], "a scalar that is set before each step");
-      if (graph_.nodes[i].kind == op::constant) names_[static_cast<std::size_t>(i)] = scalar(graph_.nodes[i].attr.scale);
+      if (graph_.nodes[i].kind == op::constant)
+        names_[static_cast<std::size_t>(i)] = scalar(graph_.nodes[i].attr.scale);
     }
   }
 
@@ -139,25 +140,34 @@ class onnx_export {
       return made_.node(plain, {a, b}, result);
     }
     switch (from.kind) {
-      case op::affine: return affine(from, a, result);
-      case op::square: return made_.node("Mul", {a, a}, result);
-      case op::power: return made_.node("Pow", {a, scalar(from.attr.scale)}, result);
-      case op::step: return compare("Greater", a, scalar(0), result);
-      case op::greater: return compare("Greater", a, b, result);
-      case op::equal: return compare("Equal", a, b, result);
+      case op::affine:
+        return affine(from, a, result);
+      case op::square:
+        return made_.node("Mul", {a, a}, result);
+      case op::power:
+        return made_.node("Pow", {a, scalar(from.attr.scale)}, result);
+      case op::step:
+        return compare("Greater", a, scalar(0), result);
+      case op::greater:
+        return compare("Greater", a, b, result);
+      case op::equal:
+        return compare("Equal", a, b, result);
       case op::select: {
         const std::string condition = step(result);
         made_.node("Cast", {a}, condition, {{"to", io::onnx_type(io::element::boolean)}});
         return made_.node("Where", {condition, b, name_of(from.operand[2])}, result);
       }
-      case op::broadcast: return broadcast(from, operand, a, result);
-      case op::reshape: return made_.node("Reshape", {a, shape_list(from.dims)}, result);
+      case op::broadcast:
+        return broadcast(from, operand, a, result);
+      case op::reshape:
+        return made_.node("Reshape", {a, shape_list(from.dims)}, result);
       case op::transpose:
-        return made_.node("Transpose", {a}, result, {{"perm", integers(from.attr.axes, from.attr.axes + from.dims.rank)}});
+        return made_.node("Transpose", {a}, result,
+                          {{"perm", integers(from.attr.axes, from.attr.axes + from.dims.rank)}});
       case op::slice: {
         const int axis = from.attr.axes[0];
-        return made_.node("Slice", {a, list({from.attr.first}), list({from.attr.first + from.dims[axis]}), list({axis})},
-                          result);
+        return made_.node(
+            "Slice", {a, list({from.attr.first}), list({from.attr.first + from.dims[axis]}), list({axis})}, result);
       }
       case op::pad: {
         const int axis = from.attr.axes[0];
@@ -166,9 +176,11 @@ class onnx_export {
         around[static_cast<std::size_t>(axis + from.dims.rank)] = from.dims[axis] - operand[axis] - from.attr.first;
         return made_.node("Pad", {a, list(around)}, result);
       }
-      case op::concatenate: return made_.node("Concat", {a, b}, result, {{"axis", std::int64_t{from.attr.axes[0]}}});
+      case op::concatenate:
+        return made_.node("Concat", {a, b}, result, {{"axis", std::int64_t{from.attr.axes[0]}}});
       case op::sum:
-      case op::max: return reduce(from, operand, a, result);
+      case op::max:
+        return reduce(from, operand, a, result);
       case op::matmul: {
         const std::string left = from.attr.transpose_a ? matrix_transposed(a, from.dims.rank, result) : a;
         const std::string right = from.attr.transpose_b ? matrix_transposed(b, from.dims.rank, result) : b;
@@ -191,39 +203,63 @@ class onnx_export {
         attributes.emplace_back("count_include_pad", std::int64_t{0});
         return made_.node("AveragePool", {a}, result, attributes);
       }
-      case op::softmax: return softmax(from, a, result);
+      case op::softmax:
+        return softmax(from, a, result);
       case op::cross_entropy:
         if (from.attr.scale != 0) refuse(from, "label smoothing");
         return log_likelihood(a, b, result);
-      case op::take_rows: return made_.node("Gather", {a, b}, result, {{"axis", std::int64_t{0}}});
-      case op::map: refuse(from, "a function of your own, " + std::string(from.attr.functor->name));
-      default: refuse(from, "an operation that has no counterpart there");
+      case op::take_rows:
+        return made_.node("Gather", {a, b}, result, {{"axis", std::int64_t{0}}});
+      case op::map:
+        refuse(from, "a function of your own, " + std::string(from.attr.functor->name));
+      default:
+        refuse(from, "an operation that has no counterpart there");
     }
   }
 
   /// Operators that do the same under another name.
   static constexpr const char* one_to_one(op kind) {
     switch (kind) {
-      case op::negate: return "Neg";
-      case op::exp: return "Exp";
-      case op::log: return "Log";
-      case op::sqrt: return "Sqrt";
-      case op::reciprocal: return "Reciprocal";
-      case op::tanh: return "Tanh";
-      case op::sigmoid: return "Sigmoid";
-      case op::relu: return "Relu";
-      case op::abs: return "Abs";
-      case op::sign: return "Sign";
-      case op::sin: return "Sin";
-      case op::cos: return "Cos";
-      case op::erf: return "Erf";
-      case op::add: return "Add";
-      case op::subtract: return "Sub";
-      case op::multiply: return "Mul";
-      case op::divide: return "Div";
-      case op::maximum: return "Max";
-      case op::minimum: return "Min";
-      default: return nullptr;
+      case op::negate:
+        return "Neg";
+      case op::exp:
+        return "Exp";
+      case op::log:
+        return "Log";
+      case op::sqrt:
+        return "Sqrt";
+      case op::reciprocal:
+        return "Reciprocal";
+      case op::tanh:
+        return "Tanh";
+      case op::sigmoid:
+        return "Sigmoid";
+      case op::relu:
+        return "Relu";
+      case op::abs:
+        return "Abs";
+      case op::sign:
+        return "Sign";
+      case op::sin:
+        return "Sin";
+      case op::cos:
+        return "Cos";
+      case op::erf:
+        return "Erf";
+      case op::add:
+        return "Add";
+      case op::subtract:
+        return "Sub";
+      case op::multiply:
+        return "Mul";
+      case op::divide:
+        return "Div";
+      case op::maximum:
+        return "Max";
+      case op::minimum:
+        return "Min";
+      default:
+        return nullptr;
     }
   }
 
@@ -244,19 +280,41 @@ class onnx_export {
   }
 
   void broadcast(const node& from, const shape& operand, const std::string& a, const std::string& result) {
-    integers extents = extents_of(from.dims);
     const int lead = from.dims.rank - operand.rank;
+    integers extents = extents_of(from.dims);
     std::int64_t repetitions = 1;
+    int unknown = -1;  // the axis along which a value is repeated for every sample
     for (int d = 0; d < from.dims.rank; ++d) {
       const std::int32_t own = d < lead ? 1 : operand[d - lead];
-      if (from.dims[d] < 0 && own > 0) refuse(from, "a value that is repeated for every sample");
-      if (from.dims[d] < 0) extents[static_cast<std::size_t>(d)] = 1;  // Expand keeps the larger extent
-      if (own != from.dims[d]) repetitions *= from.dims[d];
+      if (own == from.dims[d]) extents[static_cast<std::size_t>(d)] = 1;  // Expand keeps the larger extent
+      if (own == from.dims[d]) continue;
+      repetitions *= from.dims[d];
+      if (from.dims[d] < 0) unknown = d;
     }
-    if (!from.attr.mean) return made_.node("Expand", {a, list(extents)}, result);
-    const std::string repeated = step(result);
-    made_.node("Expand", {a, list(extents)}, repeated);
-    made_.node("Div", {repeated, scalar(static_cast<double>(repetitions))}, result);
+    if (from.attr.mean && unknown >= 0) refuse(from, "a share of every sample");
+    const std::string expanded = from.attr.mean ? step(result) : result;
+    made_.node("Expand", {a, unknown < 0 ? list(extents) : list_with_batch(extents, unknown, from, result)}, expanded);
+    if (from.attr.mean) made_.node("Div", {expanded, scalar(static_cast<double>(repetitions))}, result);
+  }
+
+  /// A list of extents, of which one is that many times the batch; the batch is read off an input.
+  std::string list_with_batch(const integers& extents, int axis, const node& from, const std::string& result) {
+    for (const port& input : graph_.inputs) {
+      const shape& dims = graph_.nodes[input.node].dims;
+      for (int d = 0; d < dims.rank; ++d) {
+        if (dims[d] >= 0 || name_of(input.node).empty()) continue;
+        const std::string own = step(result), times = step(result), batch = step(result), all = step(result);
+        made_.node("Shape", {name_of(input.node)}, own, {{"start", std::int64_t{d}}, {"end", std::int64_t{d + 1}}});
+        made_.node("Mul", {own, list({-extents[static_cast<std::size_t>(axis)]})}, times);
+        made_.node("Div", {times, list({-dims[d]})}, batch);
+        made_.node(
+            "Concat",
+            {list({extents.begin(), extents.begin() + axis}), batch, list({extents.begin() + axis + 1, extents.end()})},
+            all, {{"axis", std::int64_t{0}}});
+        return all;
+      }
+    }
+    refuse(from, "a value that is repeated for every sample, where no input says how many there are");
   }
 
   void reduce(const node& from, const shape& operand, const std::string& a, const std::string& result) {

@@ -20,7 +20,7 @@ struct named_input {
 
 template <class Net>
 struct gradient_graph_of {
-  constexpr graph operator()() const { return gradient_graph(model_graph(Net::graph, true)); }
+  constexpr graph operator()() const { return gradient_graph(frozen_graph_of<model_of<Net, true>>.thaw()); }
 };
 
 /// Computes the loss of a network and its gradient again and again; makes its memory once.

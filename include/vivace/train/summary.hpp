@@ -81,8 +81,8 @@ template <int Lines>
 std::vector<std::vector<std::string>> table_of(const network_summary<Lines>& from) {
   std::vector<std::vector<std::string>> cells{{"layer", "output", "parameters", "FLOPs", "bytes"}};
   const auto add = [&](std::string name, std::string output, std::int64_t parameter_count, const cost& work) {
-    cells.push_back({std::move(name), std::move(output), grouped(parameter_count), grouped(work.flops),
-                     grouped(work.bytes)});
+    cells.push_back(
+        {std::move(name), std::move(output), grouped(parameter_count), grouped(work.flops), grouped(work.bytes)});
   };
   for (const layer_summary& one : from.lines)
     add(std::string(one.name.view()), to_string(one.output), one.parameters, one.work);

@@ -108,6 +108,7 @@ class trainer {
     ((samples = samples_of(settings, samples)), ...);
     data::loader<real> batches(set, samples, seed_, {}, transform);
     use_columns_of(set);
+    check_classes_of(set);
     return engine_.fit(batches, count, callbacks, [&](epoch_record& record) {
       (validate(settings, record), ...);
       use_columns_of(set);
@@ -119,6 +120,7 @@ class trainer {
   evaluation evaluate(const Source& set) {
     data::loader<real> batches(set, batch_limit, seed_, {.shuffle = false});
     use_columns_of(set);
+    check_classes_of(set);
     return engine_.evaluate(batches);
   }
 
@@ -130,8 +132,7 @@ class trainer {
   /// @param features [count, sample shape]
   /// @return the output "prediction" [count, ...], valid until the next call
   tensor<const real> predict(const real* features, int count) {
-    static constexpr std::int32_t no_labels[batch_limit]{};
-    engine_.forward({.features = features, .labels = no_labels, .targets = features, .size = count});
+    engine_.forward({.features = features, .size = count});
     tensor<const real> result = engine_.prediction();
     result.dims = result.dims.at(count);
     return result;
@@ -169,6 +170,10 @@ class trainer {
                   "vivace: fit() takes epochs, batch_of, validation, augment and callbacks; a callback has on_begin, "
                   "on_batch, on_epoch or on_end, each taking training_state&");
     if constexpr (callback<plain>) to.push_back(callback_handle::to(const_cast<plain&>(setting)));
+  }
+  template <class Source>
+  void check_classes_of(const Source& set) const {
+    if constexpr (data::labelled_source<Source>) engine_.check_classes(set.classes());
   }
   template <class Source>
   void use_columns_of(const Source& set) {

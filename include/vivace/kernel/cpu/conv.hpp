@@ -16,19 +16,19 @@ struct conv_geometry {
   int kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, groups;
 };
 
-/// How the workspace of a convolution is divided, in elements. Depends on sizes only.
+/// How a convolution is cut to tasks and strips, and how its workspace is divided, in elements. Depends on sizes only.
 struct conv_plan {
   int tasks, images;     // images is for each task
+  int lines, strips;     // lines of the result in a strip of an image
+  int block;             // strips, of as many images, that a weight gradient holds at once
   std::int64_t tables;   // offsets of taps
   std::int64_t weights;  // packed weights
-  int block;             // padded images that a task holds at once
-  std::int64_t image;    // one padded image of one group
-  std::int64_t held;     // one output image, where it is too large for the stack
+  std::int64_t image;    // padded lines of a strip
+  std::int64_t held;     // results of a strip
+  bool on_stack;         // both lie on the stack, else in the workspace
   std::int64_t other;    // what else a task needs
-  image_layout layout;
-  /// Padded images lie on the stack where they fit, hot from one to the next, and in the workspace where they do not.
-  [[nodiscard]] constexpr bool on_stack() const { return block * image <= tuning::conv_image; }
-  [[nodiscard]] constexpr std::int64_t slot() const { return (on_stack() ? 0 : block * image) + held + other; }
+  line_layout layout;
+  [[nodiscard]] constexpr std::int64_t slot() const { return (on_stack ? 0 : image + held) + other; }
   [[nodiscard]] constexpr std::int64_t all() const { return tables + weights + tasks * slot(); }
 };
 constexpr std::int64_t round_up(std::int64_t value, std::int64_t part) { return (value + part - 1) / part * part; }
@@ -43,225 +43,166 @@ constexpr conv_plan deal_images(const conv_geometry& g, int most) {
   plan.tasks = (g.batch + plan.images - 1) / plan.images;
   return plan;
 }
-constexpr image_layout layout_of_input(const conv_geometry& g) {
-  const int rows = (g.out_height - 1) * g.stride_h + (g.kernel_h - 1) * g.dilation_h + 1;
-  const int columns = (g.out_width - 1) * g.stride_w + (g.kernel_w - 1) * g.dilation_w + 1;
-  return {g.height,
-          g.width,
-          g.padding_h,
-          g.padding_w,
-          g.stride_h,
-          g.stride_w,
-          (rows + g.stride_h - 1) / g.stride_h,
-          (columns + g.stride_w - 1) / g.stride_w};
+/// Cuts images to strips of as many lines as fit the stack, and one at least.
+/// @param channels of the padded lines
+/// @param more lines that a strip reads beside one for each of its own
+/// @param height lines in all
+/// @param held elements of the result for each line
+template <class Real>
+constexpr void cut_strips(conv_plan& plan, std::int64_t channels, int more, int height, std::int64_t held) {
+  const std::int64_t line =
+      (std::max)(std::int64_t{1}, channels * plan.layout.shifts * plan.layout.stride_h * plan.layout.columns);
+  const std::int64_t most = (tuning::conv_local<Real> - 2 * image_slack - 32 - line * more) / (line + held);
+  height = (std::max)(height, 1);
+  plan.lines = static_cast<int>((std::max)(std::int64_t{1}, (std::min)(std::int64_t{height}, most)));
+  plan.strips = (height + plan.lines - 1) / plan.lines;
+  plan.layout.rows = plan.lines + more;
+  plan.image = round_up(line * plan.layout.rows + image_slack, 16);
+  plan.held = round_up(held * plan.lines + image_slack, 16);
+  plan.on_stack = plan.image + plan.held <= tuning::conv_local<Real>;
 }
-constexpr image_layout layout_of_output(const conv_geometry& g) {
-  // Lines before the first and after the last that any pixel of the input sees.
-  const int lead_h = (g.kernel_h - 1) * g.dilation_h / g.stride_h - g.padding_h / g.stride_h;
-  const int lead_w = (g.kernel_w - 1) * g.dilation_w / g.stride_w - g.padding_w / g.stride_w;
-  return {g.out_height,
-          g.out_width,
-          lead_h,
-          lead_w,
-          1,
-          1,
-          lead_h + (g.height - 1 + g.padding_h) / g.stride_h + 1,
-          lead_w + (g.width - 1 + g.padding_w) / g.stride_w + 1};
+constexpr line_layout layout_of_input(const conv_geometry& g) {
+  return {g.height, g.width, g.stride_h, g.stride_w, g.kernel_w, g.dilation_w, -g.padding_w, 0, g.out_width};
 }
+template <class Real>
 constexpr conv_plan plan_forward(const conv_geometry& g) {
   conv_plan plan = deal_images(g, tuning::conv_tasks);
   const std::int64_t taps = std::int64_t{g.kernel_h} * g.kernel_w, out = g.out_channels / g.groups,
                      in = g.in_channels / g.groups;
   plan.layout = layout_of_input(g);
-  plan.tables = round_up(4 * taps, 16);
+  cut_strips<Real>(plan, in, (g.kernel_h - 1) * g.dilation_h / g.stride_h, g.out_height, out * g.out_width);
+  plan.tables = round_up(in * taps, 16);
   plan.weights = round_up(out, 8) * taps * in * g.groups;
-  plan.image = round_up(in * plan.layout.plane() + image_slack, 16);
-  const std::int64_t whole = out * g.out_height * g.out_width;
-  plan.held = whole > tuning::conv_held ? round_up(whole, 16) : 0;
   return plan;
 }
+
+/// One axis of the gradient of an input: pixel h belongs to phase (h + padding) % stride, is the h / stride-th of it,
+/// and sees the taps that fall on the phase.
+struct phase_axis {
+  int kernel, stride, padding, dilation;
+  [[nodiscard]] constexpr bool sees(int phase, int tap) const { return tap * dilation % stride == phase; }
+  /// Line of the output's gradient that the first pixel of a phase sees through a tap; the next pixel sees the next.
+  [[nodiscard]] constexpr int line(int phase, int tap) const {
+    const int low = padding > phase ? (padding - phase + stride - 1) / stride : 0;
+    return low + (phase - tap * dilation) / stride;
+  }
+  [[nodiscard]] constexpr int first() const { return bound(-1); }
+  [[nodiscard]] constexpr int last() const { return bound(1); }
+
+ private:
+  [[nodiscard]] constexpr int bound(int sign) const {
+    bool found = false;
+    int result = 0;
+    for (int tap = 0; tap < kernel; ++tap) {
+      const int at = line(tap * dilation % stride, tap);
+      if (!found || (at - result) * sign > 0) result = at;
+      found = true;
+    }
+    return result;
+  }
+};
+constexpr phase_axis rows_of(const conv_geometry& g) { return {g.kernel_h, g.stride_h, g.padding_h, g.dilation_h}; }
+constexpr phase_axis columns_of(const conv_geometry& g) { return {g.kernel_w, g.stride_w, g.padding_w, g.dilation_w}; }
+
+template <class Real>
 constexpr conv_plan plan_input_gradient(const conv_geometry& g) {
   conv_plan plan = deal_images(g, tuning::conv_tasks);
   const std::int64_t taps = std::int64_t{g.kernel_h} * g.kernel_w, out = g.out_channels / g.groups,
                      in = g.in_channels / g.groups;
-  plan.layout = layout_of_output(g);
-  plan.tables = round_up(4 * taps, 16);
+  const phase_axis rows = rows_of(g), columns = columns_of(g);
+  const int first = columns.first(), wide = (g.width + g.stride_w - 1) / g.stride_w;
+  plan.layout = {g.out_height, g.out_width, 1, 1, columns.last() - first + 1, 1, first, 0, wide};
+  // Where there are phases, they are computed apart and then woven together.
+  const bool phased = g.stride_h > 1 || g.stride_w > 1;
+  cut_strips<Real>(plan, out, rows.last() - rows.first(), (g.height + g.stride_h - 1) / g.stride_h,
+                   in * g.stride_h * ((phased ? g.stride_w * wide : 0) + g.width));
+  plan.tables = round_up(out * taps, 16);
   plan.weights = round_up(in, 8) * taps * out * g.groups;
-  plan.image = round_up(out * plan.layout.plane() + image_slack, 16);
-  const std::int64_t whole = in * g.height * g.width;
-  plan.held = whole > tuning::conv_held ? round_up(whole, 16) : 0;
-  const std::int64_t lines = (g.height + g.stride_h - 1) / g.stride_h, width = (g.width + g.stride_w - 1) / g.stride_w;
-  if (g.stride_h > 1 || g.stride_w > 1)
-    plan.other = round_up(in * g.stride_h * g.stride_w * lines * width + image_slack, 16);
   return plan;
 }
+template <class Real>
 constexpr conv_plan plan_weight_gradient(const conv_geometry& g) {
   conv_plan plan = deal_images(g, tuning::conv_parts);
   const std::int64_t taps = std::int64_t{g.kernel_h} * g.kernel_w, out = g.out_channels / g.groups,
-                     in = g.in_channels / g.groups;
+                     in = g.in_channels / g.groups, width = round_up(out, 16);
   plan.layout = layout_of_input(g);
-  const std::int64_t pixels = std::int64_t{g.out_height} * g.out_width;
-  const std::int64_t most = pixels == 0 ? 1 : (tuning::conv_block + pixels - 1) / pixels;
-  plan.block = static_cast<int>((std::min)(std::int64_t{(std::max)(plan.images, 1)}, most));
-  plan.tables = round_up(2 * (2 * std::int64_t{plan.block} * g.out_height + in * taps), 16);
-  const std::int64_t width = round_up(out, 16);
-  plan.image =
-      round_up(in * plan.layout.plane() + image_slack, 16) + width * pixels;  // with its transposed output gradient
-  plan.block = static_cast<int>(
-      (std::max)(std::int64_t{1}, (std::min)(std::int64_t{plan.block}, tuning::conv_image / plan.image)));
+  cut_strips<Real>(plan, in, (g.kernel_h - 1) * g.dilation_h / g.stride_h, g.out_height, width * g.out_width);
+  const std::int64_t unit = plan.image + plan.held;  // lines and the gradients that meet them
+  const std::int64_t pixels = std::int64_t{plan.lines} * g.out_width;
+  const std::int64_t most =
+      (std::min)(tuning::conv_local<Real> / unit, pixels == 0 ? 1 : (tuning::conv_block + pixels - 1) / pixels);
+  plan.block = static_cast<int>((std::max)(std::int64_t{1}, (std::min)(std::int64_t{plan.images}, most)));
+  plan.tables = round_up(in * taps, 16);
   plan.other = g.groups * width * round_up(in * taps, 8);  // the partial sum
   return plan;
 }
-/// Elements of Real that conv2d needs as workspace.
-constexpr std::int64_t conv2d_workspace(const conv_geometry& g) { return plan_forward(g).all(); }
-/// Elements of Real that conv2d_input_gradient needs as workspace.
-constexpr std::int64_t conv2d_input_gradient_workspace(const conv_geometry& g) { return plan_input_gradient(g).all(); }
-/// Elements of Real that conv2d_weight_gradient needs as workspace.
+/// Elements that conv2d needs as workspace, of float or double.
+constexpr std::int64_t conv2d_workspace(const conv_geometry& g) {
+  return (std::max)(plan_forward<float>(g).all(), plan_forward<double>(g).all());
+}
+/// Elements that conv2d_input_gradient needs as workspace, of float or double.
+constexpr std::int64_t conv2d_input_gradient_workspace(const conv_geometry& g) {
+  return (std::max)(plan_input_gradient<float>(g).all(), plan_input_gradient<double>(g).all());
+}
+/// Elements that conv2d_weight_gradient needs as workspace, of float or double.
 constexpr std::int64_t conv2d_weight_gradient_workspace(const conv_geometry& g) {
-  return plan_weight_gradient(g).all();
+  return (std::max)(plan_weight_gradient<float>(g).all(), plan_weight_gradient<double>(g).all());
 }
 
-/// A sum over taps and channels of a padded image, for every pixel of a grid and every output channel.
+/// out[o, pixel] = sum over d of weights[o, d] * lines[table[d] + pixel].
+/// @param weights panels [outputs / rows][depth][rows]
+/// @param next what to fetch meanwhile, a share for each tile
 template <class Real>
-struct tap_sum {
-  int channels, outputs, taps;
-  const std::int64_t* offset;         // of each tap in a plane
-  const std::int64_t* weight_offset;  // of each tap in a panel of weights
-  const Real* weights;                // [panels of outputs][taps][channels][rows of a tile]
-  int grid_h, grid_w;
-  std::int64_t plane, pitch;        // of the image
-  std::int64_t out_channel, out_h;  // strides of the result, whose lines are contiguous
-  const Real* next;                 // what will be read after this sum, and how much of it
-  std::int64_t next_count;
-};
-
-/// Multiplies one tile of pixels with all panels of weights, and hands each result to emit(output, work, outputs).
-template <class Real, class Emit>
-[[gnu::always_inline]] inline void for_outputs(const tap_sum<Real>& sum, tile<Real>& work, Emit&& emit) {
+[[gnu::noinline]] void sum_taps(const Real* weights, int depth, const std::int32_t* table, int outputs,
+                                const Real* lines, int pixels, Real* out, std::int64_t out_row, lookahead<Real>& next) {
   using size = tuning::gemm<Real>;
+  tile<Real> work;
   work.a_step = size::rows;
-  work.b_step = sum.plane;
-  work.steps = sum.channels;
-  work.runs = sum.taps;
-  work.a_run = sum.weight_offset;
-  work.b_run = sum.offset;
-  for (int output = 0; output < sum.outputs; output += size::rows) {
-    for (int i = 0; i < size::rows; ++i) work.a[i] = sum.weights + std::int64_t{output} * sum.taps * sum.channels + i;
-    emit(output, (std::min)(size::rows, sum.outputs - output));
-  }
-}
-
-/// Lines of the grid as whole vectors, the last of a line drawn back to end with it: results go straight to their
-/// place.
-template <class Real>
-void sum_taps_by_line(const tap_sum<Real>& sum, const Real* image, Real* out) {
-  using size = tuning::gemm<Real>;
-  const int across = (sum.grid_w + lanes<Real> - 1) / lanes<Real>, all = across * sum.grid_h;
-  tile<Real> work;
-  lookahead<Real> next(sum.next, sum.next_count, (all + size::vectors - 1) / size::vectors);
-  for (int from = 0; from < all; from += size::vectors) {
-    next.step();
-    const int vectors = (std::min)(size::vectors, all - from);
-    for (int j = 0; j < size::vectors; ++j) {
-      const int at = from + (std::min)(j, vectors - 1), y = at / across;
-      const int x = (std::min)(at % across * lanes<Real>, sum.grid_w - lanes<Real>);
-      work.b[j] = image + y * sum.pitch + x;
-      work.place[j] = y * sum.out_h + x;
+  work.steps = depth;
+  work.table = table;
+  for (int from = 0; from < pixels; from += size::columns) {
+    const int columns = (std::min)(size::columns, pixels - from);
+    for (int j = 0; j < size::vectors; ++j) work.b[j] = lines + from + j * lanes<Real>;
+    for (int output = 0; output < outputs; output += size::rows) {
+      for (int i = 0; i < size::rows; ++i) work.a[i] = weights + std::int64_t{output} * depth + i;
+      next.feed(work);
+      multiply_edge<true>(work, (std::min)(size::rows, outputs - output), columns, out + output * out_row + from,
+                          out_row, false);
     }
-    for_outputs(sum, work, [&](int output, int outputs) {
-      Real* to = out + output * sum.out_channel;
-      if (outputs == size::rows) return multiply_vectors(work, vectors, to, sum.out_channel, false);
-      alignas(64) Real held[size::rows * size::columns];
-      tile<Real> aside = work;
-      for (int j = 0; j < size::vectors; ++j) aside.place[j] = j * lanes<Real>;
-      multiply_vectors(aside, vectors, held, size::columns, false);
-      for (int i = 0; i < outputs; ++i)
-        for (int j = 0; j < vectors; ++j)
-          store(to + i * sum.out_channel + work.place[j], load(held + i * size::columns + j * lanes<Real>));
-    });
   }
 }
 
-/// The grid as one long line of the padded image: what falls between its lines is computed too and dropped.
+/// Where a strip of an image is computed.
 template <class Real>
-void sum_taps_across_lines(const tap_sum<Real>& sum, const Real* image, Real* out) {
-  using size = tuning::gemm<Real>;
-  const std::int64_t all = (sum.grid_h - 1) * sum.pitch + sum.grid_w;
-  const std::int64_t extent = (sum.grid_h - 1) * sum.out_h + sum.grid_w;  // of a channel of the result
-  struct piece {
-    std::int64_t from, to, count;
-    bool whole;  // may be written in whole vectors: what follows it in the channel is written later
-  } pieces[size::columns];
-  tile<Real> work;
-  for (int j = 0; j < size::vectors; ++j) work.place[j] = j * lanes<Real>;
-  lookahead<Real> next(sum.next, sum.next_count, (all + size::columns - 1) / size::columns);
-  for (std::int64_t from = 0; from < all; from += size::columns) {
-    next.step();
-    const std::int64_t end = (std::min)(all, from + size::columns);
-    const int vectors = static_cast<int>((end - from + lanes<Real> - 1) / lanes<Real>);
-    for (int j = 0; j < size::vectors; ++j) work.b[j] = image + from + (std::min)(j, vectors - 1) * lanes<Real>;
-    int count = 0;
-    for (std::int64_t at = from; at < end;) {
-      const std::int64_t y = at / sum.pitch, x = at % sum.pitch;
-      if (x < sum.grid_w) {
-        const std::int64_t pixels = (std::min)(sum.grid_w - x, end - at), to = y * sum.out_h + x;
-        pieces[count++] = {at - from, to, pixels, to + round_up(pixels, lanes<Real>) <= extent};
-      }
-      at += sum.pitch - x;
-    }
-    for_outputs(sum, work, [&](int output, int outputs) {
-      alignas(64) Real held[size::rows * size::columns + lanes<Real>];
-      multiply_vectors(work, vectors, held, size::columns, false);
-      for (int i = 0; i < outputs; ++i)
-        for (int p = 0; p < count; ++p) {
-          Real* to = out + (output + i) * sum.out_channel + pieces[p].to;
-          const Real* values = held + i * size::columns + pieces[p].from;
-          if (pieces[p].whole)
-            for (std::int64_t at = 0; at < pieces[p].count; at += lanes<Real>) store(to + at, load(values + at));
-          else
-            copy_short(to, values, pieces[p].count);
-        }
-    });
-  }
-}
-
-template <class Real>
-[[gnu::noinline]] void sum_taps(const tap_sum<Real>& sum, const Real* image, Real* out) {
-  if (sum.grid_h <= 0 || sum.grid_w <= 0) return;
-  if (sum.taps == 0 || sum.channels == 0) {
-    for (int output = 0; output < sum.outputs; ++output)
-      for (int y = 0; y < sum.grid_h; ++y)
-        std::fill_n(out + output * sum.out_channel + y * sum.out_h, sum.grid_w, Real{});
-    return;
-  }
-  // By line, unless the vectors drawn back cost more than the pixels between lines.
-  const std::int64_t by_line = round_up(sum.grid_w, lanes<Real>) * sum.grid_h;
-  if (sum.grid_w >= lanes<Real> && by_line * 9 <= round_up(sum.grid_h * sum.pitch, lanes<Real>) * 10)
-    sum_taps_by_line(sum, image, out);
-  else
-    sum_taps_across_lines(sum, image, out);
-}
-
-/// Calls body(image, group, padded image, rest of the slot, output) for every image of the batch; hands each output
-/// image to the epilogue.
+struct strip {
+  std::int64_t image;  // of a group
+  int group, line, count;
+  Real* lines;  // room for padded lines
+  Real* held;   // room for results
+};
+/// Calls body(strip) for every strip of every image and group.
 template <class Real, class Body>
-void for_images(const conv_geometry& g, const conv_plan& plan, std::int64_t channel, int channels, Real* slots,
-                Real* result, const epilogue<Real>* finish, const parallel& run, Body&& body) {
-  const std::int64_t whole = channel * channels;
+void for_strips(const conv_geometry& g, const conv_plan& plan, int height, Real* slots, const parallel& run,
+                Body&& body) {
   (multiply_adds(g) < tuning::conv_serial ? parallel{} : run)(plan.tasks, [&](std::int64_t task) {
-    alignas(64) Real local[tuning::conv_image];
-    alignas(64) Real held[tuning::conv_held];
-    Real* const slot = slots + task * plan.slot();
-    Real* const rest = plan.on_stack() ? slot : slot + plan.image;
+    alignas(64) Real local[tuning::conv_local<Real>];
+    Real* const lines = plan.on_stack ? local : slots + task * plan.slot();
     const std::int64_t end = (std::min)(std::int64_t{g.batch}, (task + 1) * plan.images);
     for (std::int64_t image = task * plan.images; image < end; ++image)
-      for (int group = 0; group < g.groups; ++group) {
-        const std::int64_t first = (image * g.groups + group) * whole;
-        Real* out = finish == nullptr ? result + first : plan.held > 0 ? rest : held;
-        body(image, group, plan.on_stack() ? local : slot, rest + plan.held, out);
-        if (finish != nullptr) finish->apply(finish->self, first, whole, out);
-      }
+      for (int group = 0; group < g.groups; ++group)
+        for (int line = 0; line < height; line += plan.lines)
+          body(strip<Real>{image * g.groups + group, group, line, (std::min)(plan.lines, height - line), lines,
+                           lines + plan.image});
   });
+}
+
+/// What the strip of the next image reads, to be fetched while this one is computed.
+template <class Real>
+lookahead<Real> next_lines(const conv_geometry& g, const conv_plan& plan, int channels, const Real* from,
+                           const strip<Real>& at, std::int64_t tiles) {
+  const std::int64_t image = std::int64_t{channels} * plan.layout.height * plan.layout.width;
+  if (at.image + 1 >= std::int64_t{g.batch} * g.groups) return {};
+  return {from + (at.image + 1) * image + image * (at.line / plan.lines) / plan.strips, image / plan.strips, tiles};
 }
 
 /// y = x convolved with w (a correlation, as usual).
@@ -269,31 +210,32 @@ void for_images(const conv_geometry& g, const conv_plan& plan, std::int64_t chan
 template <class Real>
 void conv2d(const conv_geometry& g, const Real* x, const Real* w, Real* y, const epilogue<Real>* finish,
             Real* workspace, const parallel& run) {
-  constexpr int rows = tuning::gemm<Real>::rows;
-  const conv_plan plan = plan_forward(g);
-  const image_layout& layout = plan.layout;
-  const int in = g.in_channels / g.groups, out = g.out_channels / g.groups, taps = g.kernel_h * g.kernel_w;
-  auto* offset = reinterpret_cast<std::int64_t*>(workspace);
+  using size = tuning::gemm<Real>;
+  const conv_plan plan = plan_forward<Real>(g);
+  const line_layout& layout = plan.layout;
+  const int in = g.in_channels / g.groups, out = g.out_channels / g.groups, taps = g.kernel_h * g.kernel_w,
+            depth = in * taps;
+  auto* table = reinterpret_cast<std::int32_t*>(workspace);
   Real* weights = workspace + plan.tables;
-  const std::int64_t group_weights = plan.weights / g.groups;
-  for (int tap = 0; tap < taps; ++tap) {
-    offset[tap] = layout.offset(tap / g.kernel_w * g.dilation_h, tap % g.kernel_w * g.dilation_w);
-    offset[taps + tap] = std::int64_t{tap} * in * rows;
-  }
+  const std::int64_t group_weights = plan.weights / g.groups, area = std::int64_t{g.out_height} * g.out_width;
+  for (int d = 0; d < depth; ++d)
+    table[d] = static_cast<std::int32_t>(d / taps * layout.plane() +
+                                         layout.offset(d % taps / g.kernel_w * g.dilation_h, d % taps % g.kernel_w));
   for (int group = 0; group < g.groups; ++group)
-    for (int tap = 0; tap < taps; ++tap)
-      pack_weights(weights + group * group_weights, w + std::int64_t{group} * out * in * taps + tap,
-                   std::int64_t{in} * taps, taps, out, in, taps, tap);
-  for_images(g, plan, std::int64_t{g.out_height} * g.out_width, out, weights + plan.weights, y, finish, run,
-             [&](std::int64_t image, int group, Real* slot, Real*, Real* to) {
-               const std::int64_t from = in * std::int64_t{g.height} * g.width;
-               const Real* source = x + (image * g.groups + group) * from;
-               fill_image(layout, in, source, slot);
-               sum_taps<Real>({in, out, taps, offset, offset + taps, weights + group * group_weights, g.out_height,
-                               g.out_width, layout.plane(), layout.columns, std::int64_t{g.out_height} * g.out_width,
-                               g.out_width, source + from, image + 1 < g.batch ? from : 0},
-                              slot, to);
-             });
+    for (int output = 0; output < out; output += size::rows)
+      pack(weights + group * group_weights + std::int64_t{output} * depth, size::rows,
+           w + (std::int64_t{group} * out + output) * depth, depth, 1, depth, (std::min)(size::rows, out - output));
+  for_strips(g, plan, g.out_height, weights + plan.weights, run, [&](const strip<Real>& at) {
+    const Real* const image = x + at.image * in * g.height * g.width;
+    fill_lines(layout, in, image, at.line * g.stride_h - g.padding_h, at.count - plan.lines + layout.rows, at.lines);
+    const int pixels = at.count * g.out_width;
+    const std::int64_t first = at.image * out * area + std::int64_t{at.line} * g.out_width;
+    auto next = next_lines(g, plan, in, x, at,
+                           round_up(pixels, size::columns) / size::columns * (round_up(out, size::rows) / size::rows));
+    sum_taps(weights + at.group * group_weights, depth, table, out, at.lines, pixels,
+             finish != nullptr ? at.held : y + first, finish != nullptr ? pixels : area, next);
+    if (finish != nullptr) (*finish)(first, out, area, pixels, at.held);
+  });
 }
 
 /// dx: the gradient of the input for the gradient dy of the output. An image falls into stride_h * stride_w phases,
@@ -302,79 +244,72 @@ void conv2d(const conv_geometry& g, const Real* x, const Real* w, Real* y, const
 template <class Real>
 void conv2d_input_gradient(const conv_geometry& g, const Real* dy, const Real* w, Real* dx,
                            const epilogue<Real>* finish, Real* workspace, const parallel& run) {
-  constexpr int rows = tuning::gemm<Real>::rows;
-  const conv_plan plan = plan_input_gradient(g);
-  const image_layout& layout = plan.layout;
+  using size = tuning::gemm<Real>;
+  const conv_plan plan = plan_input_gradient<Real>(g);
+  const line_layout& layout = plan.layout;
   const int in = g.in_channels / g.groups, out = g.out_channels / g.groups, taps = g.kernel_h * g.kernel_w;
-  auto* offset = reinterpret_cast<std::int64_t*>(workspace);
+  const phase_axis rows = rows_of(g), columns = columns_of(g);
+  auto* table = reinterpret_cast<std::int32_t*>(workspace);
   Real* weights = workspace + plan.tables;
-  const std::int64_t group_weights = plan.weights / g.groups;
-  const auto in_phase = [&](int phase_h, int phase_w, int tap) {
-    return tap / g.kernel_w * g.dilation_h % g.stride_h == phase_h &&
-           tap % g.kernel_w * g.dilation_w % g.stride_w == phase_w;
-  };
+  const std::int64_t group_weights = plan.weights / g.groups, panels = round_up(in, size::rows),
+                     area = std::int64_t{g.height} * g.width;
+  // Calls body(phase, taps of earlier phases, taps of this).
   const auto for_phases = [&](auto&& body) {
-    for (int phase_h = 0, first = 0; phase_h < g.stride_h; ++phase_h)
-      for (int phase_w = 0; phase_w < g.stride_w; ++phase_w) {
-        int count = 0;
-        for (int tap = 0; tap < taps; ++tap) count += in_phase(phase_h, phase_w, tap);
-        body(phase_h, phase_w, first, count);
-        first += count;
-      }
+    for (int phase = 0, first = 0; phase < g.stride_h * g.stride_w; ++phase) {
+      int count = 0;
+      for (int tap = 0; tap < taps; ++tap)
+        count += rows.sees(phase / g.stride_w, tap / g.kernel_w) && columns.sees(phase % g.stride_w, tap % g.kernel_w);
+      body(phase, first, count);
+      first += count;
+    }
   };
-  const std::int64_t panels = (in + rows - 1) / rows, area = std::int64_t{g.height} * g.width;
-  // Phases are computed apart, [phase][channel][line], and then woven together.
-  const bool phased = g.stride_h > 1 || g.stride_w > 1;
-  const int phase_width = (g.width + g.stride_w - 1) / g.stride_w;
-  const std::int64_t phase_area = std::int64_t{(g.height + g.stride_h - 1) / g.stride_h} * phase_width;
-  for_phases([&](int phase_h, int phase_w, int first, int count) {
-    for (int tap = 0, at = 0; tap < taps; ++tap)
-      if (in_phase(phase_h, phase_w, tap)) {
-        const int kernel_h = tap / g.kernel_w * g.dilation_h, kernel_w = tap % g.kernel_w * g.dilation_w;
-        offset[first + at] = std::int64_t{layout.padding_h + (phase_h - kernel_h) / g.stride_h} * layout.columns +
-                             layout.padding_w + (phase_w - kernel_w) / g.stride_w;
-        offset[taps + first + at] = std::int64_t{at} * out * rows;
-        for (int group = 0; group < g.groups; ++group)
-          pack_weights(weights + group * group_weights + panels * rows * first * out,
-                       w + std::int64_t{group} * out * in * taps + tap, taps, std::int64_t{in} * taps, in, out, count,
-                       at);
-        ++at;
+  for_phases([&](int phase, int first, int count) {
+    const int phase_h = phase / g.stride_w, phase_w = phase % g.stride_w;
+    for (int tap = 0, at = 0; tap < taps; ++tap) {
+      if (!rows.sees(phase_h, tap / g.kernel_w) || !columns.sees(phase_w, tap % g.kernel_w)) continue;
+      const std::int64_t offset = layout.offset(rows.line(phase_h, tap / g.kernel_w) - rows.first(),
+                                                columns.line(phase_w, tap % g.kernel_w) - columns.first());
+      for (int channel = 0; channel < out; ++channel)
+        table[first * out + channel * count + at] = static_cast<std::int32_t>(channel * layout.plane() + offset);
+      for (int group = 0; group < g.groups; ++group) {
+        Real* to = weights + group * group_weights + panels * first * out + at * size::rows;
+        const Real* from = w + std::int64_t{group} * out * in * taps + tap;
+        for (int input = 0; input < panels; ++input)
+          for (int channel = 0; channel < out; ++channel)
+            to[(std::int64_t{input / size::rows * out + channel} * count) * size::rows + input % size::rows] =
+                input < in ? from[(std::int64_t{channel} * in + input) * taps] : Real{};
       }
+      ++at;
+    }
   });
-  for_images(
-      g, plan, std::int64_t{g.height} * g.width, in, weights + plan.weights, dx, finish, run,
-      [&](std::int64_t image, int group, Real* slot, Real* phases, Real* to) {
-        const std::int64_t from = out * std::int64_t{g.out_height} * g.out_width;
-        const Real* source = dy + (image * g.groups + group) * from;
-        fill_image(layout, out, source, slot);
-        for_phases([&](int phase_h, int phase_w, int first, int count) {
-          // Pixels h of the phase are those with h + padding = stride * u + phase.
-          const auto low = [](int padding, int stride, int phase) {
-            return padding > phase ? (padding - phase + stride - 1) / stride : 0;
-          };
-          const auto count_of = [&](int size, int padding, int stride, int phase) {
-            const int last = size - 1 + padding - phase;
-            return last < 0 ? 0 : last / stride - low(padding, stride, phase) + 1;
-          };
-          const int u = low(g.padding_h, g.stride_h, phase_h), v = low(g.padding_w, g.stride_w, phase_w);
-          sum_taps<Real>({out, in, count, offset + first, offset + taps + first,
-                          weights + group * group_weights + panels * rows * first * out,
-                          count_of(g.height, g.padding_h, g.stride_h, phase_h),
-                          count_of(g.width, g.padding_w, g.stride_w, phase_w), layout.plane(), layout.columns,
-                          phased ? phase_area : area, phased ? phase_width : g.width, source + from,
-                          first == 0 && image + 1 < g.batch ? from : 0},
-                         slot + u * layout.columns + v,
-                         phased ? phases + (phase_h * g.stride_w + phase_w) * in * phase_area : to);
-        });
-        if (!phased) return;
-        for (int channel = 0; channel < in; ++channel)
-          for (int h = 0; h < g.height; ++h) {
-            const Real* line = phases +
-                               ((h + g.padding_h) % g.stride_h * std::int64_t{g.stride_w} * in + channel) * phase_area +
-                               h / g.stride_h * phase_width;
-            join_phases(line, in * phase_area, g.stride_w, g.padding_w, g.width, to + channel * area + h * g.width);
-          }
-      });
+  const bool phased = g.stride_h > 1 || g.stride_w > 1;
+  const int height = (g.height + g.stride_h - 1) / g.stride_h;
+  for_strips(g, plan, height, weights + plan.weights, run, [&](const strip<Real>& at) {
+    fill_lines(layout, out, dy + at.image * out * g.out_height * g.out_width, at.line + rows.first(),
+               at.count - plan.lines + layout.rows, at.lines);
+    const int line = at.line * g.stride_h, lines = (std::min)(at.count * g.stride_h, g.height - line),
+              pixels = at.count * layout.columns;
+    const std::int64_t first = at.image * in * area + std::int64_t{line} * g.width;
+    Real* const to = finish != nullptr ? at.held : dx + first;
+    const std::int64_t to_row = finish != nullptr ? std::int64_t{lines} * g.width : area;
+    Real* const phases = phased ? at.held + std::int64_t{in} * g.stride_h * plan.lines * g.width : to;
+    const std::int64_t phase_row = phased ? pixels : to_row;
+    auto next =
+        next_lines(g, plan, out, dy, at,
+                   round_up(pixels, size::columns) / size::columns * (panels / size::rows) * g.stride_h * g.stride_w);
+    for_phases([&](int phase, int before, int count) {
+      sum_taps(weights + at.group * group_weights + panels * before * out, out * count, table + before * out, in,
+               at.lines, pixels, phases + phase * in * phase_row, phase_row, next);
+    });
+    if (phased)
+      for (int channel = 0; channel < in; ++channel)
+        for (int h = 0; h < lines; ++h) {
+          const int phase = (line + h + g.padding_h) % g.stride_h * g.stride_w;
+          join_phases(phases + (std::int64_t{phase} * in + channel) * pixels + h / g.stride_h * layout.columns,
+                      std::int64_t{in} * pixels, g.stride_w, g.padding_w, g.width, to + channel * to_row + h * g.width);
+        }
+    if (finish != nullptr) (*finish)(first, in, area, to_row, to);
+  });
 }
 
 /// dw: the gradient of the weights. Images are dealt to a number of parts that the sizes fix, whose sums are added in
@@ -384,73 +319,72 @@ template <class Real>
 void conv2d_weight_gradient(const conv_geometry& g, const Real* x, const Real* dy, Real* dw,
                             const epilogue<Real>* finish, Real* workspace, const parallel& run) {
   using size = tuning::gemm<Real>;
-  const conv_plan plan = plan_weight_gradient(g);
-  const image_layout& layout = plan.layout;
+  const conv_plan plan = plan_weight_gradient<Real>(g);
+  const line_layout& layout = plan.layout;
   const int in = g.in_channels / g.groups, out = g.out_channels / g.groups, taps = g.kernel_h * g.kernel_w,
             inner = in * taps;
-  const int pixels = g.out_height * g.out_width;
+  const std::int64_t pixels = std::int64_t{g.out_height} * g.out_width;
   const int width = static_cast<int>(round_up(out, 16));
-  // Tables: where each line of each image of a block begins in both operands, and each row of the sum in an image.
-  auto* image_line = reinterpret_cast<std::int64_t*>(workspace);
-  auto* turned_line = image_line + plan.block * g.out_height;
-  auto* row_offset = turned_line + plan.block * g.out_height;
+  // Where each row of the sum lies in the lines.
+  auto* table = reinterpret_cast<std::int32_t*>(workspace);
+  for (int row = 0; row < inner; ++row)
+    table[row] = static_cast<std::int32_t>(row / taps * layout.plane() +
+                                           layout.offset(row % taps / g.kernel_w * g.dilation_h, row % g.kernel_w));
   Real* slots = workspace + plan.tables;
-  for (int line = 0; line < plan.block * g.out_height; ++line) {
-    image_line[line] = line / g.out_height * plan.image + std::int64_t{line % g.out_height} * layout.columns;
-    turned_line[line] = line / g.out_height * plan.image + std::int64_t{line % g.out_height} * g.out_width * width;
-  }
-  for (int row = 0; row < inner; ++row) {
-    const int tap = row % taps;
-    row_offset[row] =
-        row / taps * layout.plane() + layout.offset(tap / g.kernel_w * g.dilation_h, tap % g.kernel_w * g.dilation_w);
-  }
   const bool alone = multiply_adds(g) < tuning::conv_serial;
   const std::int64_t partial = std::int64_t{width} * round_up(inner, 8);
   const std::int64_t first_sum = plan.slot() - plan.other;
+  const std::int64_t unit = plan.image + plan.held;
   (alone ? parallel{} : run)(plan.tasks, [&](std::int64_t task) {
-    alignas(64) Real local[tuning::conv_image];
+    alignas(64) Real local[tuning::conv_local<Real>];
     Real* const slot = slots + task * plan.slot();
-    Real* const images = plan.on_stack() ? local : slot;
-    Real* const turned = images + plan.image - pixels * width;  // [pixels][width], behind each image
+    Real* const lines = plan.on_stack ? local : slot;
+    Real* const turned = lines + plan.image;  // [pixels][width], behind the lines of each image
     const std::int64_t begin = task * plan.images, end = (std::min)(std::int64_t{g.batch}, begin + plan.images);
-    for (std::int64_t image = begin; image < end; image += plan.block)
-      for (int group = 0; group < g.groups; ++group) {
-        const int count = static_cast<int>((std::min)(std::int64_t{plan.block}, end - image));
-        Real* sum = slot + first_sum + group * partial;  // [inner][width]
-        for (int i = 0; i < count; ++i) {
-          const std::int64_t one = (image + i) * g.groups + group;
-          fill_image(layout, in, x + one * in * g.height * g.width, images + i * plan.image);
-          pack(turned + i * plan.image, width, dy + one * out * pixels, pixels, 1, pixels, out);
-        }
-        // While these are multiplied, the next images come.
-        const std::int64_t tiles =
-            std::int64_t{(width + size::columns - 1) / size::columns} * ((inner + size::rows - 1) / size::rows);
-        const std::int64_t after = (image + plan.block) * g.groups,
-                           ahead = image + plan.block < end && group == 0 ? plan.block * g.groups : 0;
-        const std::int64_t size_x = in * std::int64_t{g.height} * g.width, size_y = out * std::int64_t{pixels};
-        const std::int64_t images_ahead = (std::min)(ahead, end * g.groups - after);
-        lookahead<Real> next_x(x + after * size_x, (std::max)(images_ahead, std::int64_t{0}) * size_x, tiles);
-        lookahead<Real> next_y(dy + after * size_y, (std::max)(images_ahead, std::int64_t{0}) * size_y, tiles);
-        tile<Real> work;
-        for (int j = 0; j < size::vectors; ++j) work.place[j] = j * lanes<Real>;
-        work.a_step = 1;
-        work.b_step = width;
-        work.steps = g.out_width;
-        work.runs = count * g.out_height;
-        work.a_run = image_line;
-        work.b_run = turned_line;
-        for (int column = 0; column < width; column += size::columns) {
-          const int vectors = (std::min)(size::columns, width - column) / lanes<Real>;
-          for (int j = 0; j < size::vectors; ++j)
-            work.b[j] = turned + column + (std::min)(j, vectors - 1) * lanes<Real>;
-          for (int row = 0; row < inner; row += size::rows) {
-            next_x.step();
-            next_y.step();
-            for (int i = 0; i < size::rows; ++i) work.a[i] = images + row_offset[(std::min)(row + i, inner - 1)];
-            multiply_vectors(work, vectors, sum + row * width + column, width, image > begin);
+    for (int group = 0; group < g.groups; ++group) {
+      Real* const sum = slot + first_sum + group * partial;  // [inner][width]
+      bool add = false;
+      for (std::int64_t image = begin; image < end; image += plan.block)
+        for (int line = 0; line < g.out_height; line += plan.lines) {
+          const int count = static_cast<int>((std::min)(std::int64_t{plan.block}, end - image));
+          const int height = (std::min)(plan.lines, g.out_height - line), steps = height * g.out_width;
+          for (int i = 0; i < count; ++i) {
+            const std::int64_t one = (image + i) * g.groups + group;
+            fill_lines(layout, in, x + one * in * g.height * g.width, line * g.stride_h - g.padding_h,
+                       height - plan.lines + layout.rows, lines + i * unit);
+            pack(turned + i * unit, width, dy + one * out * pixels + std::int64_t{line} * g.out_width, pixels, 1, steps,
+                 out);
           }
+          // While these are multiplied, the next images come.
+          const std::int64_t tiles =
+              std::int64_t{(width + size::columns - 1) / size::columns} * ((inner + size::rows - 1) / size::rows);
+          const std::int64_t after = (image + plan.block) * g.groups,
+                             ahead = line == 0 && group == 0 && image + plan.block < end
+                                         ? (std::min)(std::int64_t{plan.block}, end - image - plan.block) * g.groups
+                                         : 0;
+          const std::int64_t size_x = in * std::int64_t{g.height} * g.width, size_y = out * pixels;
+          lookahead<Real> next_x(x + after * size_x, ahead * size_x, tiles);
+          lookahead<Real> next_y(dy + after * size_y, ahead * size_y, tiles);
+          tile<Real> work;
+          work.a_step = 1;
+          work.b_step = width;
+          work.steps = steps;
+          work.runs = count;
+          work.a_run = work.b_run = unit;
+          for (int column = 0; column < width; column += size::columns) {
+            const int vectors = (std::min)(size::columns, width - column) / lanes<Real>;
+            for (int j = 0; j < size::vectors; ++j)
+              work.b[j] = turned + column + (std::min)(j, vectors - 1) * lanes<Real>;
+            for (int row = 0; row < inner; row += size::rows) {
+              next_x.fetch();
+              next_y.fetch();
+              for (int i = 0; i < size::rows; ++i) work.a[i] = lines + table[(std::min)(row + i, inner - 1)];
+              multiply_vectors<Real, false>(work, vectors, sum + row * width + column, width, add);
+            }
+          }
+          add = true;
         }
-      }
+    }
   });
   // Adds the partial sums, a few rows at a time, and turns them: dw is [out][inner].
   const int wide = (std::min)(width, tuning::conv_stretch / 64), rows = tuning::conv_stretch / wide;

@@ -66,25 +66,26 @@ constexpr std::int64_t gemm_workspace(std::int64_t m, std::int64_t n, std::int64
 }
 
 /// multiply_tile for a number of vectors known at run time.
-template <class Real>
+template <class Real, bool Table>
 [[gnu::always_inline]] inline void multiply_vectors(const tile<Real>& work, int vectors, Real* out,
                                                     std::int64_t out_row, bool add) {
-  if (vectors == 1) return multiply_tile<Real, 1>(work, out, out_row, add);
-  if (vectors == 2) return multiply_tile<Real, 2>(work, out, out_row, add);
-  multiply_tile<Real, tuning::gemm<Real>::vectors>(work, out, out_row, add);
+  if (vectors == 1) return multiply_tile<Real, 1, Table>(work, out, out_row, add);
+  if (vectors == 2) return multiply_tile<Real, 2, Table>(work, out, out_row, add);
+  multiply_tile<Real, tuning::gemm<Real>::vectors, Table>(work, out, out_row, add);
 }
 
 /// Computes the first rows x columns elements of a tile at out.
-template <class Real>
+template <bool Table = false, class Real>
 [[gnu::noinline]] void multiply_edge(const tile<Real>& work, int rows, int columns, Real* out, std::int64_t out_row,
                                      bool add) {
   using size = tuning::gemm<Real>;
   const int vectors = (columns + lanes<Real> - 1) / lanes<Real>;
-  if (rows == size::rows && columns == vectors * lanes<Real>) return multiply_vectors(work, vectors, out, out_row, add);
+  if (rows == size::rows && columns == vectors * lanes<Real>)
+    return multiply_vectors<Real, Table>(work, vectors, out, out_row, add);
   alignas(64) Real held[size::rows * size::columns];
   if (add)
     for (int row = 0; row < rows; ++row) copy_short(held + row * size::columns, out + row * out_row, columns);
-  multiply_vectors(work, vectors, held, size::columns, add);
+  multiply_vectors<Real, Table>(work, vectors, held, size::columns, add);
   for (int row = 0; row < rows; ++row) {
     Real* const to = out + row * out_row;
     const Real* const from = held + row * size::columns;
@@ -124,10 +125,7 @@ template <class Real>
       tile<Real> work;
       work.b_step = width;
       work.steps = depth;
-      for (int j = 0; j < size::vectors; ++j) {
-        work.b[j] = b_panel + (std::min)(j * lanes<Real>, width - lanes<Real>);
-        work.place[j] = j * lanes<Real>;
-      }
+      for (int j = 0; j < size::vectors; ++j) work.b[j] = b_panel + (std::min)(j * lanes<Real>, width - lanes<Real>);
       // The next panel's elements are asked for a few lines at a time while this one is multiplied.
       const bool last = column + size::columns >= n;
       const int next_from = last ? from + most : from, next_column = last ? 0 : column + size::columns;
@@ -172,7 +170,7 @@ constexpr gemm_blocks cut_blocks(int m, int n, int batch) {
 }
 
 /// Matrix product; see gemm_arguments. The same bits for every number of threads. NaN and infinity propagate as in a
-/// plain loop. Allocates nothing; uses up to 256 KiB of stack.
+/// plain loop. Allocates nothing; uses up to 250 KiB of stack.
 template <class Real>
 void gemm(const gemm_arguments<Real>& given, const parallel& run) {
   using size = tuning::gemm<Real>;

@@ -8,22 +8,22 @@
 
 namespace vivace::inline VIVACE_TARGET::kernel {
 
-/// Elements behind a padded image that whole vectors may read.
+/// Elements behind lines of an image that whole vectors may read.
 inline constexpr int image_slack = 128;
 
-/// How an image is laid out for convolution: padded with zeros, and split so that pixels a stride apart are neighbours.
-/// A channel is stride_h * stride_w planes of rows x columns; pixel (h, w) of the padded image lies in plane
-/// (h % stride_h, w % stride_w) at (h / stride_h, w / stride_w).
-struct image_layout {
-  int height, width;         // of the source
-  int padding_h, padding_w;  // zeros before it; negative to cut
+/// How lines of an image are laid out for convolution. A channel has a plane for each shift, that is, for each column
+/// of the kernel: line h of it holds the pixels (h, x * stride_w + shift * shift_step + shift_from) that the column
+/// sees for x in [0, columns), zero outside the image. Lines stride_h apart are neighbours. So the pixels that a tap
+/// sees lie one behind the other over any number of lines, whatever the width of the image.
+struct line_layout {
+  int height, width;  // of the source
   int stride_h, stride_w;
-  int rows, columns;  // of each plane
+  int shifts, shift_step, shift_from;
+  int rows, columns;  // lines of each phase, pixels of each line
 
-  [[nodiscard]] constexpr std::int64_t plane() const { return std::int64_t{rows} * columns * stride_h * stride_w; }
-  [[nodiscard]] constexpr std::int64_t offset(int h, int w) const {
-    return std::int64_t{h % stride_h * stride_w + w % stride_w} * rows * columns +
-           std::int64_t{h / stride_h} * columns + w / stride_w;
+  [[nodiscard]] constexpr std::int64_t plane() const { return std::int64_t{shifts} * stride_h * rows * columns; }
+  [[nodiscard]] constexpr std::int64_t offset(int h, int shift) const {
+    return (std::int64_t{shift * stride_h + h % stride_h} * rows + h / stride_h) * columns;
   }
 };
 
@@ -33,43 +33,80 @@ template <class Real>
   for (int at = 0; at < count; at += lanes<Real>) store(to + at, vector<Real>{});
 }
 
-/// Copies channels of a source image into the layout, and clears image_slack elements behind it.
-/// Lines are short, so they are written in whole vectors from first to last: what overruns one, the next writes over.
+/// 0, 1, 2 ...
 template <class Real>
-[[gnu::noinline]] void fill_image(const image_layout& layout, int channels, const Real* from, Real* to) {
-  const auto [height, width, padding_h, padding_w, stride_h, stride_w, rows, columns] = layout;
-  const Real* const readable = from + std::int64_t{channels} * height * width;
-  for (int channel = 0; channel < channels; ++channel, from += std::int64_t{height} * width)
-    for (int phase_h = 0; phase_h < stride_h; ++phase_h)
-      for (int phase_w = 0; phase_w < stride_w; ++phase_w) {
-        // Columns of the plane that hold source pixels: 0 <= x * stride_w + shift < width.
-        const int shift = phase_w - padding_w;
-        const int begin = shift >= 0 ? 0 : (std::min)(columns, (-shift + stride_w - 1) / stride_w);
-        const int end =
-            shift >= width ? begin : (std::max)(begin, (std::min)(columns, (width - 1 - shift) / stride_w + 1));
-        const int count = end - begin, whole = (count + lanes<Real> - 1) / lanes<Real> * lanes<Real>;
-        for (int row = 0; row < rows; ++row, to += columns) {
-          const int source = row * stride_h + phase_h - padding_h;
-          if (source < 0 || source >= height) {
-            clear_over(to, columns);
-            continue;
+[[gnu::always_inline]] inline integer_vector<Real> lane_numbers() {
+  integer_vector<Real> number{};
+  for (int lane = 0; lane < lanes<Real>; ++lane) number[lane] = lane;
+  return number;
+}
+
+/// Lines [begin, end) of a plane in whole vectors: what overruns a line, the next writes over.
+/// @param at place of the first pixel of line 0, even if that is outside the image
+template <int Stride, class Real>
+[[gnu::always_inline]] inline void fill_plane(const Real* from, std::int64_t at, std::int64_t from_row, Real* to,
+                                              int columns, int begin, int end, int first_inside, int last_inside) {
+  const integer_vector<Real> number = lane_numbers<Real>();
+  if (begin == end) return;
+  // From the last vectors of all lines to the first ones, which the overrun has spoilt.
+  for (int x = (columns - 1) / lanes<Real> * lanes<Real>; x >= 0; x -= lanes<Real>) {
+    const integer_vector<Real> inside = (number >= first_inside - x) & (number < last_inside - x);
+    const Real* line = from + (at + begin * from_row + x * Stride);
+    Real* into = to + begin * columns + x;
+    for (int row = begin; row < end; ++row, line += from_row, into += columns) {
+      vector<Real> value = load(line);
+      if constexpr (Stride == 2) value = even_lanes<Real>(value, load(line + lanes<Real>));
+      store(into, bits<vector<Real>>(bits<integer_vector<Real>>(value) & inside));
+    }
+  }
+}
+
+/// Lays out lines of all channels of an image, and clears image_slack elements behind them.
+/// @param top line of the image that comes first; may be negative
+/// @param count lines of each phase that are wanted
+template <class Real>
+[[gnu::noinline]] void fill_lines(const line_layout& layout, int channels, const Real* from, int top, int count,
+                                  Real* to) {
+  const auto [height, width, stride_h, stride_w, shifts, shift_step, shift_from, rows, columns] = layout;
+  const std::int64_t all = std::int64_t{channels} * height * width, next = std::int64_t{stride_h} * width;
+  const std::int64_t read = (columns + lanes<Real> - 1) / lanes<Real> * lanes<Real> * stride_w;
+  const auto clamp = [&](std::int64_t row) {
+    return static_cast<int>(std::clamp(row, std::int64_t{0}, std::int64_t{count}));
+  };
+  const auto ceil = [](std::int64_t value, std::int64_t part) {
+    return value > 0 ? (value + part - 1) / part : value / part;
+  };
+  for (int channel = 0; channel < channels; ++channel)
+    for (int shift = 0; shift < shifts; ++shift) {
+      // Pixels inside the image: 0 <= x * stride_w + first < width.
+      const int first = shift_from + shift * shift_step;
+      const int begin = first >= 0 ? 0 : (std::min)(columns, (-first + stride_w - 1) / stride_w);
+      const int end =
+          first >= width ? begin : (std::max)(begin, (std::min)(columns, (width - 1 - first) / stride_w + 1));
+      for (int phase = 0; phase < stride_h; ++phase, to += std::int64_t{rows} * columns) {
+        // Lines inside the image, and those of them that may be read in whole vectors.
+        const int line = top + phase;
+        const int upper = clamp(ceil(-line, stride_h)), lower = (std::max)(upper, clamp(ceil(height - line, stride_h)));
+        const std::int64_t at = (std::int64_t{channel} * height + line) * width + first;
+        int safe = (std::max)(upper, clamp(ceil(-at, next)));
+        int unsafe = (std::min)(lower, clamp(all - read < at ? 0 : (all - read - at) / next + 1));
+        if (stride_w > 2 || unsafe <= safe) safe = unsafe = lower;
+        const auto slowly = [&](int row, int last) {
+          for (; row < last; ++row) {
+            Real* const into = to + std::int64_t{row} * columns;
+            clear_over(into, columns);
+            if (row < upper || row >= lower) continue;
+            for (int x = begin; x < end; ++x) into[x] = from[at + row * next + x * stride_w];
           }
-          const Real* line = from + std::int64_t{source} * width + begin * stride_w + shift;
-          clear_over(to, begin);
-          Real* const into = to + begin;
-          if (whole * stride_w > readable - line) {
-            for (int x = 0; x < count; ++x) into[x] = line[x * stride_w];
-          } else if (stride_w == 1) {
-            for (int x = 0; x < count; x += lanes<Real>) store(into + x, load(line + x));
-          } else if (stride_w == 2) {
-            for (int x = 0; x < count; x += lanes<Real>)
-              store(into + x, even_lanes<Real>(load(line + 2 * x), load(line + 2 * x + lanes<Real>)));
-          } else {
-            for (int x = 0; x < count; ++x) into[x] = line[x * stride_w];
-          }
-          clear_over(to + end, columns - end);
-        }
+        };
+        slowly(0, safe);
+        if (stride_w == 1)
+          fill_plane<1>(from, at, next, to, columns, safe, unsafe, begin, end);
+        else
+          fill_plane<2>(from, at, next, to, columns, safe, unsafe, begin, end);
+        slowly(unsafe, count);
       }
+    }
   clear_over(to, image_slack);
 }
 
@@ -100,20 +137,6 @@ template <class Real>
   for (int phase = 0; phase < stride; ++phase) {
     const Real* from = line + (phase + padding) % stride * next;
     for (int x = phase; x < width; x += stride) to[x] = *from++;
-  }
-}
-
-/// Packs one tap's weights, [outputs, channels] with the given strides, into panels
-/// [outputs / rows][taps][channels][rows], zero in rows past the last output.
-template <class Real>
-[[gnu::noinline]] void pack_weights(Real* panels, const Real* from, std::int64_t output_stride,
-                                    std::int64_t channel_stride, int outputs, int channels, int taps, int tap) {
-  constexpr int rows = tuning::gemm<Real>::rows;
-  for (int output = 0; output < outputs; output += rows) {
-    Real* to = panels + (std::int64_t{output} * taps + std::int64_t{tap} * rows) * channels;
-    for (int channel = 0; channel < channels; ++channel)
-      for (int i = 0; i < rows; ++i)
-        *to++ = output + i < outputs ? from[(output + i) * output_stride + channel * channel_stride] : Real{};
   }
 }
 

@@ -87,21 +87,29 @@ template <class Real>
     for (int w = 0; w < width; w += line) __builtin_prefetch(from + d * depth_stride + w, 0, 2);
 }
 
-/// Asks for memory that will be needed soon, an even share at each step of the work before it.
+/// Memory that will be needed soon, to be fetched in even shares beside the tiles that are multiplied before.
 template <class Real>
 struct lookahead {
-  const Real* at = nullptr;
-  const Real* end = nullptr;
-  std::int64_t share = 0;
+  const char* at = nullptr;
+  std::int64_t share = 0;  // bytes
 
   lookahead() = default;
-  lookahead(const Real* from, std::int64_t count, std::int64_t steps)
-      : at(from), end(from + count), share((count / (std::max)(steps, std::int64_t{1}) / line + 1) * line) {}
-  [[gnu::always_inline]] void step() {
-    const Real* const stop = end - at < share ? end : at + share;
-    for (; at < stop; at += line) __builtin_prefetch(at, 0, 2);
+  lookahead(const Real* from, std::int64_t count, std::int64_t shares)
+      : at(count > 0 ? reinterpret_cast<const char*>(from) : nullptr),
+        share(count * std::int64_t{sizeof(Real)} / (std::max)(shares, std::int64_t{1})) {}
+  /// Gives a tile with a table the next share.
+  template <class Tile>
+  [[gnu::always_inline]] void feed(Tile& work) {
+    work.ahead = at;
+    work.ahead_step = at == nullptr ? 0 : share / (std::max)(work.steps, std::int64_t{1});
+    if (at != nullptr) at += share;
   }
-  static constexpr int line = 64 / int{sizeof(Real)};
+  /// Asks for the next share at once.
+  [[gnu::always_inline]] void fetch() {
+    if (at == nullptr) return;
+    for (std::int64_t byte = 0; byte < share; byte += 64) __builtin_prefetch(at + byte, 0, 2);
+    at += share;
+  }
 };
 
 /// Copies a slice of a matrix into a panel: panel[d * width + w] = from[d * depth_stride + w * width_stride] for w <

@@ -9,12 +9,12 @@ namespace vivace::inline VIVACE_TARGET::kernel::tuning {
 inline constexpr int conv_tasks = 32;
 /// Partial sums of a weight gradient, at most.
 inline constexpr int conv_parts = 16;
-/// Elements of an output image that are held on the stack for an epilogue; larger ones use the workspace.
-inline constexpr std::int64_t conv_held = 16 * 1024;
+/// Elements of padded lines and results that a task holds on its stack, beside the 100 KiB of the program that takes
+/// them. Images are cut to strips of lines that fit.
+template <class Real>
+inline constexpr std::int64_t conv_local = 152 * 1024 / std::int64_t{sizeof(Real)};
 /// Pixels that a weight gradient sums before it goes back to memory: small images are taken several at once.
 inline constexpr std::int64_t conv_block = 512;
-/// Elements that a task's padded images may take of the stack.
-inline constexpr std::int64_t conv_image = 38 * 1024;
 /// Elements of a weight gradient that a task adds and turns; a multiple of 1024.
 inline constexpr int conv_stretch = 8 * 1024;
 /// Multiply-adds below which a convolution runs on the calling thread.
