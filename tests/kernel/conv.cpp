@@ -183,6 +183,14 @@ TEST_CASE_TEMPLATE("every geometry is served", Real, float, double) {
   compare<Real>(uneven);
 }
 
+TEST_CASE_TEMPLATE("large images are cut to strips", Real, float, double) {
+  CHECK(vk::plan_forward<Real>(geometry(2, 16, 30, 28, 16, 3, 3, 1, 1)).strips > 1);
+  compare<Real>(geometry(2, 16, 30, 28, 16, 3, 3, 1, 1));
+  compare<Real>(geometry(2, 20, 57, 40, 12, 3, 3, 2, 1));
+  CHECK(!vk::plan_forward<Real>(geometry(2, 320, 4, 50, 3, 3, 3, 1, 1)).on_stack);
+  compare<Real>(geometry(2, 320, 4, 50, 3, 3, 3, 1, 1));  // not even a line fits the stack
+}
+
 TEST_CASE("NaN propagates to the outputs that see it and to no other") {
   const auto g = geometry(1, 1, 8, 20, 2, 3, 3, 1, 1);
   std::vector<float> x(160, 1.f), w(18, 0.f), y(320), work(static_cast<std::size_t>(vk::conv2d_workspace(g)));

@@ -20,6 +20,7 @@ struct clipping_family {};
 template <class Policy>
 concept policy = requires { typename std::remove_cvref_t<Policy>::family; };
 
+/// True if a policy is of a family.
 template <class Policy, class Family>
 inline constexpr bool in_family = std::is_same_v<typename Policy::family, Family>;
 
@@ -27,10 +28,12 @@ inline constexpr bool in_family = std::is_same_v<typename Policy::family, Family
 template <class Family, class... Policies>
 inline constexpr int members_of_family = (0 + ... + (in_family<Policies, Family> ? 1 : 0));
 
+/// Finds the type that selected_t names.
 template <class Family, class Default, class... Policies>
 struct selected {
   using type = Default;
 };
+/// The first policy, or one of the rest.
 template <class Family, class Default, class First, class... Rest>
 struct selected<Family, Default, First, Rest...> {
   using type = typename std::conditional_t<in_family<First, Family>, std::type_identity<First>,
@@ -46,6 +49,7 @@ template <class Family, class Default>
 constexpr Default select_policy(const Default& fallback) {
   return fallback;
 }
+/// The same, for more than none.
 template <class Family, class Default, class First, class... Rest>
 constexpr selected_t<Family, Default, First, Rest...> select_policy(const Default& fallback, const First& first,
                                                                     const Rest&... rest) {
@@ -63,6 +67,7 @@ struct batch_size {
   static constexpr int value = Size;
   bool operator==(const batch_size&) const = default;
 };
+/// The policy batch_size as a value: `batch<128>`.
 template <int Size>
 inline constexpr batch_size<Size> batch{};
 

@@ -20,9 +20,13 @@ class runtime_graph {
       : graph_(checked(std::move(from), batch)), plan_(planned(graph_, batch)),
         values_(graph_, plan_), run_(graph_, plan_, kernels_for<Kernels, Real, all_operations>(), values_) {}
 
+  /// The graph.
   [[nodiscard]] const graph& structure() const { return graph_; }
+  /// Its plan.
   [[nodiscard]] const plan& steps() const { return plan_; }
+  /// Its parameters and states; initialise() them before the first run.
   [[nodiscard]] variables<Real>& values() { return values_; }
+  /// What runs it: set_input(), call, output().
   [[nodiscard]] instance<Real>& run() { return run_; }
 
  private:

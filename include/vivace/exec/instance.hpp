@@ -14,6 +14,7 @@ namespace vivace::inline VIVACE_TARGET {
 template <class Real>
 class variables {
  public:
+  /// Allocates; initialise() sets the values.
   variables(const graph_view& from, const plan_view& places)
       : graph_(from), plan_(places), parameters_(bytes(places.parameter_size)), states_(bytes(places.state_size)) {}
 
@@ -21,8 +22,11 @@ class variables {
   void initialise(std::uint64_t seed) {
     initialise_variables(graph_, plan_, parameters(), states(), seed);
   }
+  /// All parameters, at the places of the plan: with gaps between them.
   [[nodiscard]] Real* parameters() const { return parameters_.template as<Real>(); }
+  /// All states, at the places of the plan.
   [[nodiscard]] Real* states() const { return states_.template as<Real>(); }
+  /// Bytes of all of them.
   [[nodiscard]] std::size_t bytes() const { return parameters_.bytes() + states_.bytes(); }
   [[nodiscard]] const graph_view& structure() const { return graph_; }
 
@@ -32,12 +36,16 @@ class variables {
     Real* data = nullptr;
     shape dims{};
   };
+  /// Entries of the graph's table of parameters.
   [[nodiscard]] int parameter_count() const { return graph_.parameters.size(); }
+  /// Entries of the graph's table of states.
   [[nodiscard]] int state_count() const { return graph_.states.size(); }
+  /// A parameter by its place in the table.
   [[nodiscard]] entry parameter(int index) const {
     const variable& found = graph_.parameters[index];
     return {found.name.view(), parameters() + plan_.parameters[index].offset, graph_.nodes[found.node].dims};
   }
+  /// A state by its place in the table.
   [[nodiscard]] entry state(int index) const {
     const variable& found = graph_.states[index];
     return {found.name.view(), states() + plan_.states[index].offset, graph_.nodes[found.node].dims};
@@ -74,7 +82,9 @@ class instance {
 
   [[nodiscard]] const graph_view& structure() const { return graph_; }
   [[nodiscard]] const plan_view& steps() const { return plan_; }
+  /// Bytes of the memory that is this instance's own.
   [[nodiscard]] std::size_t arena_bytes() const { return arena_.bytes(); }
+  /// The scalars of a step, in the order of the graph's table.
   [[nodiscard]] Real* settings() { return settings_.data(); }
 
   /// Position of an input in the graph's table.
@@ -84,6 +94,7 @@ class instance {
       if (graph_.inputs[i].name.view() == wanted) return i;
     throw error("vivace: no such input", "network", std::string(wanted), "an input that the graph declares");
   }
+  /// Says where an input's numbers are: Real, or int32 for labels; not copied, read by the runs that follow.
   void set_input(int position, const void* data) { inputs_[static_cast<std::size_t>(position)] = data; }
 
   /// Runs the plan once.

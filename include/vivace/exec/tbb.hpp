@@ -21,6 +21,7 @@ struct tbb {
   int threads = 0;  ///< 0: as many as the machine has
   bool operator==(const tbb&) const = default;
 
+  /// What a trainer keeps: the arena.
   class executor {
    public:
     /// @throws error if the number of threads is not 0 to 1024

@@ -33,8 +33,11 @@ class value {
   constexpr value() = default;
   constexpr value(builder* owner, std::int32_t index) : owner_(owner), index_(index) {}
 
+  /// The builder whose node it is.
   [[nodiscard]] constexpr builder& owner() const { return *owner_; }
+  /// The node's place in the graph.
   [[nodiscard]] constexpr std::int32_t index() const { return index_; }
+  /// False for a value that was made of nothing.
   [[nodiscard]] constexpr bool exists() const { return index_ >= 0; }
   /// A copy: the next node that is made may move all others.
   [[nodiscard]] constexpr shape dims() const;
@@ -56,9 +59,12 @@ class builder {
   /// Goes on building an existing graph.
   constexpr explicit builder(graph start, bool training = true) : graph_(std::move(start)), training_(training) {}
 
+  /// False if the graph is for prediction.
   [[nodiscard]] constexpr bool training() const { return training_; }
+  /// The graph so far.
   [[nodiscard]] constexpr const graph& result() const { return graph_; }
   [[nodiscard]] constexpr graph& result() { return graph_; }
+  /// The graph; the builder is left empty.
   constexpr graph take() { return std::move(graph_); }
 
   /// Numbers of a batch; `rows` stands for the batch in `dims`.
@@ -124,6 +130,7 @@ class builder {
     graph_.layers.push_back({path, -1});
     layer_ = position;
   }
+  /// Ends the line, whose result is `output`.
   constexpr void end_layer(value output) {
     graph_.layers[layer_].output = output.index();
     layer_ = -1;
@@ -135,6 +142,7 @@ class builder {
     --recompute_;
     if (output.exists()) graph_.nodes[output.index()].repeat = recompute_ > 0;
   }
+  /// True between begin_layer() and end_layer().
   [[nodiscard]] constexpr bool in_layer() const { return layer_ >= 0; }
 
   /// A random stream that nothing else of this graph uses.
@@ -149,7 +157,9 @@ class builder {
     graph_.nodes.push_back(made);
     return {this, graph_.nodes.size() - 1};
   }
+  /// A node by its index.
   [[nodiscard]] constexpr const node& at(std::int32_t index) const { return graph_.nodes[index]; }
+  /// A handle to a node by its index.
   [[nodiscard]] constexpr value handle(std::int32_t index) { return {this, index}; }
 
   /// Keeps the first mistake and returns a scalar in place of the value that could not be made.
@@ -158,6 +168,7 @@ class builder {
     if (graph_.mistake.what == problem::none) graph_.mistake = {what, layer_, where, got, needs};
     return constant(0);
   }
+  /// True if a mistake was found; nodes that are made from then on mean nothing.
   [[nodiscard]] constexpr bool failed() const { return graph_.mistake.what != problem::none; }
 
  private:

@@ -13,6 +13,7 @@ namespace duals {
 template <class Type>
 concept number = std::floating_point<Type> || std::integral<Type>;
 
+/// True for a number that is 0.
 template <number Number>
 constexpr bool vanishes(Number constant) {
   return constant == 0;

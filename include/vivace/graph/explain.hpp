@@ -33,6 +33,7 @@ constexpr std::string_view to_string(problem what) {
   return "unknown";
 }
 
+/// Extents as text: "[batch, 10]".
 inline std::string to_string(const shape& dims) {
   std::string text = "[";
   for (int d = 0; d < dims.rank; ++d) {

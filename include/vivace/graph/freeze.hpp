@@ -47,10 +47,12 @@ struct plan_view {
         batch(from.batch) {}
 };
 
+/// Lengths of a graph's arrays.
 struct graph_sizes {
   int nodes, parameters, states, inputs, outputs, settings, layers, assignments, gradients;
 };
 
+/// Lengths of a graph's arrays.
 constexpr graph_sizes sizes_of(const graph& from) {
   return {from.nodes.size(),   from.parameters.size(), from.states.size(), from.inputs.size(),
           from.outputs.size(), from.settings.size(),   from.layers.size(), from.assignments.size(), from.gradients.size()};
@@ -110,10 +112,12 @@ struct frozen_graph {
   }
 };
 
+/// Lengths of a plan's arrays.
 struct plan_sizes {
   int commands, loads, instructions, stores, parameters, states, outputs;
 };
 
+/// Lengths of a plan's arrays.
 constexpr plan_sizes sizes_of(const plan& from) {
   return {from.commands.size(),   from.loads.size(),  from.instructions.size(), from.stores.size(),
           from.parameters.size(), from.states.size(), from.outputs.size()};
@@ -167,6 +171,7 @@ struct op_set {
 };
 static_assert(op_count <= 64);
 
+/// Every operation that a plan uses: the kernels it needs.
 constexpr op_set operations_of(const plan_view& from) {
   op_set result;
   for (const command& current : from.commands) result.insert(current.kind);

@@ -75,6 +75,7 @@ enum class op : std::uint8_t {
   count_
 };
 
+/// Number of operations, `none` included.
 inline constexpr int op_count = static_cast<int>(op::count_);
 
 /// The operation's name, as messages and tables print it.

@@ -43,6 +43,10 @@ constexpr value binary(op kind, value left, value right) {
 }
 
 // clang-format off
+/// @name Element by element
+/// @{
+
+/// Operands broadcast as in NumPy; `op` says what each computes. Comparisons give 1 or 0.
 constexpr value negate(value from) { return unary(op::negate, from); }
 constexpr value exp(value from) { return unary(op::exp, from); }
 constexpr value log(value from) { return unary(op::log, from); }
@@ -68,6 +72,7 @@ constexpr value minimum(value left, value right) { return binary(op::minimum, le
 constexpr value operator>(value left, value right) { return binary(op::greater, left, right); }
 constexpr value operator<(value left, value right) { return binary(op::greater, right, left); }
 constexpr value equal(value left, value right) { return binary(op::equal, left, right); }
+/// @}
 // clang-format on
 
 /// scale * from + shift.
@@ -77,6 +82,10 @@ constexpr value affine(value from, double scale, double shift) {
 /// from ^ exponent; the exponent is a literal.
 constexpr value power(value from, double exponent) { return unary(op::power, from, {.scale = exponent}); }
 
+/// @name With a literal
+/// @{
+
+/// The literal is part of the operation, where there is such an operation, and else a constant.
 constexpr value operator+(value from, double number) { return affine(from, 1, number); }
 constexpr value operator+(double number, value from) { return affine(from, 1, number); }
 constexpr value operator-(value from, double number) { return affine(from, 1, -number); }
@@ -89,6 +98,7 @@ constexpr value operator>(value left, double right) { return left > left.owner()
 constexpr value operator<(value left, double right) { return left < left.owner().constant(right); }
 constexpr value maximum(value left, double right) { return maximum(left, left.owner().constant(right)); }
 constexpr value minimum(value left, double right) { return minimum(left, left.owner().constant(right)); }
+/// @}
 
 /// `yes` where the condition is not 0, else `no`.
 constexpr value where(value condition, value yes, value no) {
@@ -148,6 +158,7 @@ constexpr shape drop_axes(const shape& dims, std::initializer_list<int> axes) {
   return result;
 }
 
+/// True if a value has all of these axes; negative ones count from the last.
 constexpr bool axes_exist(value from, std::initializer_list<int> axes) {
   for (const int axis : axes)
     if (axis >= from.dims().rank || axis < -from.dims().rank) return false;

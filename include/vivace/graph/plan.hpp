@@ -99,6 +99,7 @@ struct plan {
 /// Every tensor starts at a multiple of this many elements.
 inline constexpr std::int64_t element_alignment = 16;
 
+/// The number of elements, rounded up to whole alignments.
 constexpr std::int64_t aligned_size(std::int64_t elements) {
   return (elements + element_alignment - 1) / element_alignment * element_alignment;
 }

@@ -31,13 +31,16 @@ constexpr value apply(const Layer& self, value input) {
   }
 }
 
+/// A layer and its place in a chain.
 template <int Index, class Layer>
 struct chain_link {
   Layer self;
 };
 
+/// The layers of a chain, side by side as base classes.
 template <class Indices, class... Layers>
 struct chain_links;
+/// The same, with the places spelt out.
 template <int... Index, class... Layers>
 struct chain_links<std::integer_sequence<int, Index...>, Layers...> : chain_link<Index, Layers>... {
   constexpr value operator()(value input) const {

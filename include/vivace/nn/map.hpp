@@ -48,6 +48,7 @@ void map_stretch(const Real* from, Real* to, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) to[i] = derivative_of<Order, Functor>(from[i]);
 }
 
+/// A functor's label, or "map".
 template <class Functor>
 constexpr std::string_view functor_name() {
   if constexpr (requires { Functor::label; })

@@ -16,6 +16,7 @@
 
 namespace vivace::inline VIVACE_TARGET {
 
+/// The text that marks a file as a checkpoint, with its version.
 inline constexpr std::string_view checkpoint_format = "vivace checkpoint 1";
 
 namespace detail {
@@ -163,9 +164,11 @@ void load_weights(training_engine<Real>& to, const std::string& path) {
 template <class Trainer>
 requires requires(Trainer& self) { self.engine(); }
 void save(Trainer& from, const std::string& path) { save(from.engine(), path); }
+/// The same for a trainer.
 template <class Trainer>
 requires requires(Trainer& self) { self.engine(); }
 void resume(Trainer& to, const std::string& path) { resume(to.engine(), path); }
+/// The same for a trainer.
 template <class Trainer>
 requires requires(Trainer& self) { self.engine(); }
 void load_weights(Trainer& to, const std::string& path) { load_weights(to.engine(), path); }

@@ -26,6 +26,7 @@ constexpr fixed_string<Length> without_room(const identifier& name) {
   result.text[Length] = '\0';
   return result;
 }
+/// The same as a constant.
 template <identifier Name>
 inline constexpr auto exact_name = without_room<static_cast<int>(Name.view().size())>(Name);
 
@@ -37,6 +38,7 @@ inline constexpr bool network_fits =
 /// A graph or plan, frozen: Maker{}() is evaluated once for its size and once for its content.
 template <class Maker>
 inline constexpr auto frozen_graph_of = frozen_graph<sizes_of(Maker{}())>(Maker{}());
+/// The same of a plan.
 template <class Maker>
 inline constexpr auto frozen_plan_of = frozen_plan<sizes_of(Maker{}())>(Maker{}());
 
@@ -46,6 +48,7 @@ struct model_of {
   constexpr graph operator()() const { return model_graph(Net::graph, Training); }
 };
 
+/// What is wrong with a network's model; problem::none if nothing is.
 template <class Net>
 inline constexpr diagnosis mistake_of = frozen_graph_of<model_of<Net, true>>.mistake;
 
@@ -55,6 +58,7 @@ struct gradients_of {
   constexpr graph operator()() const { return differentiated(frozen_graph_of<model_of<Net, true>>.thaw()); }
 };
 
+/// A whole training step.
 template <class Net, class Optimiser, class Clipping>
 struct training_graph_of {
   constexpr graph operator()() const {
@@ -62,6 +66,7 @@ struct training_graph_of {
   }
 };
 
+/// The forward pass, on the variables of the training step.
 template <class Net>
 struct prediction_graph_of {
   constexpr graph operator()() const {

@@ -18,6 +18,7 @@ struct named_input {
   const void* data = nullptr;
 };
 
+/// The loss of a network and its gradients, without updates.
 template <class Net>
 struct gradient_graph_of {
   constexpr graph operator()() const { return gradient_graph(frozen_graph_of<model_of<Net, true>>.thaw()); }

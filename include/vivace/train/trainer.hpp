@@ -138,9 +138,12 @@ class trainer {
     return result;
   }
 
+  /// Parameters and states by name; their numbers may be written.
   [[nodiscard]] variables<real>& values() { return engine_.values(); }
   [[nodiscard]] const variables<real>& values() const { return engine_.values(); }
+  /// The loop below, which knows no network.
   [[nodiscard]] training_engine<real>& engine() { return engine_; }
+  /// Losses of all epochs and batches so far.
   [[nodiscard]] const trace& history() const { return engine_.progress().history; }
 
  private:
