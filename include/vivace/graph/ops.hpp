@@ -112,11 +112,23 @@ constexpr value where(value condition, value yes, value no) {
   return graph.add({.kind = op::select, .dims = dims, .operand = {condition.index(), yes.index(), no.index()}});
 }
 
+/// Elements before the axis that is the batch alone; -1 if there is no such axis.
+constexpr std::int64_t before_batch(const shape& dims) {
+  std::int64_t before = 1;
+  for (int d = 0; d < dims.rank; ++d) {
+    if (dims[d] == rows) return before;
+    before *= dims[d];
+  }
+  return -1;
+}
+
 /// The same elements in another shape. Free of cost.
 constexpr value reshape(value from, shape dims) {
   if (from.dims() == dims) return from;
   builder& graph = from.owner();
-  if (from.dims().per_sample() != dims.per_sample())
+  const bool moves_batch = before_batch(from.dims()) >= 0 && before_batch(dims) >= 0 &&
+                           before_batch(from.dims()) != before_batch(dims);
+  if (from.dims().per_sample() != dims.per_sample() || moves_batch)
     return graph.fail(problem::batch_cannot_be_reshaped, "reshape", from.dims(), dims);
   if (from.dims().size() != dims.size()) return graph.fail(problem::sizes_differ, "reshape", from.dims(), dims);
   return graph.add({.kind = op::reshape, .dims = dims, .operand = {from.index(), -1, -1}});

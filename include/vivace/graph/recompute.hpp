@@ -10,14 +10,14 @@ inline constexpr int recompute_limit = 8;
 
 /// Values of the forward pass that the backward pass repeats instead of reading them back.
 ///
-/// Values marked `repeat` are repeated once, from the nearest values that are not, when the backward pass first needs one
-/// of them (Chen et al., 2016). Beyond that, an elementwise value of the forward pass which is a cheap function of one tensor that is kept anyway is computed
-/// again where the backward pass reads it. Fused into its reader it costs a few operations in cache; kept, it would
-/// cost memory from forward to backward, and reading it would cost bandwidth.
+/// Values marked `repeat` are repeated once, from the nearest values that are not, when the backward pass first needs
+/// one of them (Chen et al., 2016). Beyond that, an elementwise value of the forward pass which is a cheap function of
+/// one tensor that is kept anyway is computed again where the backward pass reads it. Fused into its reader it costs a
+/// few operations in cache; kept, it would cost memory from forward to backward, and reading it bandwidth.
 class recomputation {
  public:
-  /// @param from a graph whose nodes behind `from.loss` are its backward pass
-  constexpr explicit recomputation(graph from) : from_(std::move(from)) {}
+  /// @param backward the first node of the backward pass, which ends the graph
+  constexpr recomputation(graph from, std::int32_t backward) : from_(std::move(from)), backward_(backward) {}
 
   /// The graph with the repetitions.
   constexpr graph operator()() {
@@ -37,7 +37,7 @@ class recomputation {
       std::int32_t operands[max_operands];  // the repetitions they need come first
       for (int i = 0; i < max_operands; ++i)
         operands[i] = old.operand[i] < 0          ? -1
-                      : index > from_.loss        ? for_backward(old.operand[i], fused)
+                      : index >= backward_        ? for_backward(old.operand[i], fused)
                                                   : moved_[old.operand[i]];
       moved_[index] = append(old, operands);
     }
@@ -82,7 +82,7 @@ class recomputation {
   constexpr void find_cheap() {
     cost_.resize(from_.nodes.size(), 0);
     sequence<std::int32_t> source(from_.nodes.size(), -1);  // the large kept value that a cheap one is made of
-    for (std::int32_t index = 0; index <= from_.loss; ++index) {
+    for (std::int32_t index = 0; index < backward_; ++index) {
       const node& current = from_.nodes[index];
       if (kept_[index] != 0 || !is_elementwise(current.kind) || !current.dims.per_sample()) continue;
       if (current.kind == op::dropout_mask || current.kind == op::map) continue;
@@ -110,7 +110,7 @@ class recomputation {
   }
 
   constexpr std::int32_t kept(std::int32_t index) {
-    return index <= from_.loss && from_.nodes[index].repeat ? marked(index) : moved_[index];
+    return index < backward_ && from_.nodes[index].repeat ? marked(index) : moved_[index];
   }
 
   /// The one repetition of a marked value.
@@ -131,6 +131,7 @@ class recomputation {
   }
 
   graph from_;  // while it runs, the old nodes and the loss
+  std::int32_t backward_;
   graph result_;
   sequence<char> kept_;
   sequence<char> cost_;

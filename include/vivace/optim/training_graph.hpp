@@ -32,13 +32,14 @@ constexpr graph differentiated(graph model, op flipped = op::none) {
   sequence<std::int32_t> wanted;
   for (const variable& parameter : make.result().parameters) wanted.push_back(parameter.node);
   if (wanted.empty()) make.fail(problem::no_parameter, "training", {}, {});
+  const std::int32_t backward = make.result().nodes.size();
   make.result().gradients = reverse_sweep(make, loss, flipped)(wanted);
   if (make.failed()) return make.take();
-  return recomputation(make.take())();
+  return recomputation(make.take(), backward)();
 }
 
-/// The graph of the loss and its gradients: output "gradient" i belongs to parameter i; zeros if the loss does not depend
-/// on it.
+/// The graph of the loss and its gradients: an output for each parameter, with its name, in the table's order; zeros if
+/// the loss does not depend on it.
 constexpr graph gradient_graph(graph model) {
   model.assignments.clear();
   model.outputs.clear();
@@ -53,7 +54,8 @@ constexpr graph gradient_graph(graph model) {
     else
       gradient = ops::broadcast(make.constant(0), dims);
     // A copy: a gradient may be an alias, or one value the gradient of two parameters.
-    make.output("gradient", ops::affine(gradient, 1, 0));
+    const value copy = ops::affine(gradient, 1, 0);
+    make.result().outputs.push_back({make.result().parameters[p].name, copy.index()});
   }
   return without_dead_code(make.result());
 }

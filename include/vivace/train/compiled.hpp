@@ -91,6 +91,7 @@ template <class Net, int Batch, class Optimiser, class Clipping, class Kernels, 
 struct compiled {
   static_assert(network_fits<mistake_of<Net>>);
   static constexpr const auto& training = frozen_graph_of<training_graph_of<Net, Optimiser, Clipping>>;
+  static_assert(network_fits<training.mistake>);  // one that only differentiation could find
   static constexpr const auto& prediction = frozen_graph_of<prediction_graph_of<Net>>;
   static constexpr const auto& training_plan =
       frozen_plan_of<plan_of<training_graph_of<Net, Optimiser, Clipping>, Batch, Kernels>>;

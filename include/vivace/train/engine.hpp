@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,6 +52,7 @@ class training_engine : public training_state {
         scalars_(static_cast<std::size_t>(setup.training_graph.settings.size()) + 1),
         blank_(bytes_of_blank(setup.prediction_graph, setup.prediction_plan.batch)) {
     progress_.seed = setup.seed;
+    find_label_room();
     values_.initialise(setup.seed);
   }
 
@@ -85,18 +87,9 @@ class training_engine : public training_state {
   /// Says how many classes the labels of the samples to come have.
   /// @throws error if the network has fewer: a label would point past the end of a row of scores, or of a table
   void check_classes(int classes) const {
-    const graph_view& graph = setup_.training_graph;
-    for (const node& one : graph.nodes) {
-      if (one.kind != op::cross_entropy && one.kind != op::take_rows) continue;
-      std::int32_t source = one.operand[1];
-      while (graph.nodes[source].kind == op::reshape) source = graph.nodes[source].operand[0];
-      if (graph.nodes[source].kind != op::labels) continue;
-      const shape& dims = graph.nodes[one.operand[0]].dims;
-      const int room = one.kind == op::take_rows ? dims[0] : dims[dims.rank - 1];
-      if (classes > room)
-        throw error("vivace: the data set has more classes than the network", std::string(to_string(one.kind)),
-                    std::to_string(classes) + " classes", "at most " + std::to_string(room));
-    }
+    if (classes > label_room_)
+      throw error("vivace: the data set has more classes than the network", "labels",
+                  std::to_string(classes) + " classes", "at most " + std::to_string(label_room_));
   }
 
   /// Trains until `epoch_count` epochs are done, counting those done before.
@@ -126,6 +119,7 @@ class training_engine : public training_state {
   /// @throws error if the batch is empty or larger than planned, or lacks what an input takes
   Real step(const data::batch_view<Real>& given, double epoch_position) {
     set_inputs(train_, given, nullptr);
+    check_labels(given);
     return step_on_inputs(given.size, epoch_position);
   }
 
@@ -246,6 +240,27 @@ class training_engine : public training_state {
           graph.settings[i].name.view() == "clipping" ? setup_.clipping : scalars_[static_cast<std::size_t>(i)]);
   }
 
+  /// Labels are places in a row of scores, or in a table: how many of them there are, the least of all.
+  void find_label_room() {
+    const graph_view& graph = setup_.training_graph;
+    for (const node& one : graph.nodes) {
+      if (one.kind != op::cross_entropy && one.kind != op::take_rows) continue;
+      const shape& dims = graph.nodes[one.operand[0]].dims;
+      label_room_ = (std::min)(label_room_, one.kind == op::take_rows ? dims[0] : dims[dims.rank - 1]);
+    }
+  }
+  /// @throws error if a label of a batch that the caller made is none of the network's classes
+  void check_labels(const data::batch_view<Real>& given) const {
+    const graph_view& graph = setup_.training_graph;
+    for (const port& input : graph.inputs) {
+      if (graph.nodes[input.node].kind != op::labels || given.labels == nullptr) continue;
+      for (std::int64_t i = 0; i < graph.nodes[input.node].dims.size_at(given.size); ++i)
+        if (given.labels[i] < 0 || given.labels[i] >= label_room_)
+          throw error("vivace: a label is out of range", "label " + std::to_string(i) + " of a batch",
+                      std::to_string(given.labels[i]), "0 to " + std::to_string(label_room_ - 1));
+    }
+  }
+
   Real step_on_inputs(int samples_given, double epoch_position) {
     set_scalars(epoch_position);
     train_({.lanes = setup_.lanes,
@@ -349,6 +364,7 @@ class training_engine : public training_state {
   std::vector<double> scalars_;
   buffer blank_;  // zeros in place of labels and targets that a prediction has not
   std::vector<column> columns_;
+  std::int32_t label_room_ = (std::numeric_limits<std::int32_t>::max)();
   std::int64_t row_ = 0;  // numbers of a sample, those of columns that no input takes included
   std::vector<Real> kept_, kept_states_;
 };

@@ -1,5 +1,7 @@
 #pragma once
+#include <cstdint>
 #include <initializer_list>
+#include <string>
 #include <string_view>
 
 #include <vivace/exec/instance.hpp>
@@ -12,10 +14,16 @@
 
 namespace vivace::inline VIVACE_TARGET {
 
-/// An input by name: Real [samples, ...], or int32 for labels.
+/// An input by name: numbers of the function's precision [samples, ...], or int32 for labels.
 struct named_input {
+  enum class kind : std::uint8_t { f32, f64, labels };
   std::string_view name;
   const void* data = nullptr;
+  kind type = kind::f32;
+
+  named_input(std::string_view input, const float* numbers) : name(input), data(numbers) {}
+  named_input(std::string_view input, const double* numbers) : name(input), data(numbers), type(kind::f64) {}
+  named_input(std::string_view input, const std::int32_t* labels) : name(input), data(labels), type(kind::labels) {}
 };
 
 /// The loss of a network and its gradients, without updates.
@@ -41,6 +49,9 @@ class gradient_function {
  public:
   using real = typename selected_t<precision_family, f32, Policies...>::real;
 
+  gradient_function()
+    requires(sizeof...(Policies) > 0)
+  : gradient_function(Policies{}...) {}
   explicit gradient_function(const Policies&... policies)
       : executor_(select_policy<executor_family>(serial{}, policies...)), values_(graph_.view(), plan_.view()),
         run_(graph_.view(), plan_.view(), kernels_for<kernels, real, operations_of(plan_.view())>(), values_) {
@@ -57,7 +68,11 @@ class gradient_function {
     if (samples < 1 || samples > batch_limit)
       throw error("vivace: the number of samples is out of range", "value_and_gradient", std::to_string(samples),
                   "1 to " + std::to_string(batch_limit) + "; a larger batch is a policy: batch<n>");
-    for (const named_input& one : inputs) run_.set_input(run_.input(one.name), one.data);
+    for (const named_input& one : inputs) {
+      const int position = run_.input(one.name);
+      check_type(one, run_.structure().nodes[run_.structure().inputs[position].node].kind == op::labels);
+      run_.set_input(position, one.data);
+    }
     for (int p = 0; p < values_.parameter_count(); ++p) {
       const auto entry = values_.parameter(p);
       for (std::int64_t i = 0; i < entry.dims.size(); ++i) entry.data[i] = *parameters++;
@@ -79,6 +94,15 @@ class gradient_function {
   }
 
  private:
+  static void check_type(const named_input& given, bool labels) {
+    constexpr auto numbers = sizeof(real) == sizeof(double) ? named_input::kind::f64 : named_input::kind::f32;
+    constexpr const char* names[] = {"float", "double", "std::int32_t"};
+    const auto needs = labels ? named_input::kind::labels : numbers;
+    if (given.type != needs)
+      throw error("vivace: an input is of another type", "input " + std::string(given.name),
+                  names[static_cast<int>(given.type)], names[static_cast<int>(needs)]);
+  }
+
   typename executor::executor executor_;
   variables<real> values_;
   instance<real> run_;

@@ -99,6 +99,11 @@ class trainer {
   /// @throws error if the data do not fit the network, the batch is out of range or the loss is not finite
   template <data::source<real> Source, class... Settings>
   trace fit(const Source& set, Settings&&... settings) {
+    static_assert((0 + ... + int{std::is_same_v<std::remove_cvref_t<Settings>, epochs>}) <= 1, "vivace: fit() is given epochs twice; keep one");
+    static_assert((0 + ... + int{std::is_same_v<std::remove_cvref_t<Settings>, batch_of>}) <= 1, "vivace: fit() is given batch_of twice; keep one");
+    static_assert((0 + ... + int{is_validation<std::remove_cvref_t<Settings>>}) <= 1, "vivace: fit() is given validation twice; keep one");
+    static_assert((0 + ... + int{is_augment<std::remove_cvref_t<Settings>>}) <= 1,
+                  "vivace: fit() is given augment twice; compose the two with data::compose");
     int count = 1;
     ((count = epochs_of(settings, count)), ...);
     std::vector<callback_handle> callbacks;
@@ -202,6 +207,11 @@ class trainer {
       return transform_of(rest...);
   }
 
+  static double checked_norm(double norm) {
+    if (norm > 0) return norm;
+    throw error("vivace: gradients cannot be clipped to this norm", "clip_norm", std::to_string(norm), "a norm above 0");
+  }
+
   engine_setup<real> setup(const Policies&... policies) {
     seed_ = select_policy<seed_family>(seed{}, policies...).value;
     engine_setup<real> result;
@@ -221,7 +231,7 @@ class trainer {
       return static_cast<double>(static_cast<const typename chosen::schedule*>(self)->factor(epoch));
     };
     if constexpr (chosen::clipping::active)
-      result.clipping = select_policy<clipping_family>(no_clipping{}, policies...).norm;
+      result.clipping = checked_norm(select_policy<clipping_family>(no_clipping{}, policies...).norm);
     return result;
   }
 
