@@ -1,0 +1,2 @@
+// The face of the library, unused.
+#include <vivace/vivace.hpp>
