@@ -11,7 +11,8 @@ constexpr value normalised(value centred, value variance, double epsilon) {
 }
 
 /// Batch normalisation of each channel (Ioffe and Szegedy, ICML 2015) of [batch, channels, ...]. In prediction the
-/// running moments stand in for the batch's; `momentum` is the share of the old ones that is kept at each step.
+/// running moments stand in for the batch's; `momentum` is the share of the old ones that is kept at each step. The running
+/// variance follows the batch's, without Bessel's correction.
 /// Parameters: scale [channels], shift [channels].
 struct batch_norm {
   static constexpr std::string_view label = "batch_norm";
