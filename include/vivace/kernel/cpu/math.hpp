@@ -66,10 +66,11 @@ template <class Real>
     using detail::floats, detail::integers;
     const auto denormal = x < (std::numeric_limits<float>::min)();
     const floats scaled = denormal ? x * 8388608.f : x;
-    const integers word = bits<integers>(scaled);
+    typedef std::uint32_t words __attribute__((vector_size(VIVACE_VECTOR_BYTES)));  // wraps around where x < 0
+    const words word = bits<words>(scaled);
     // Mantissa in [sqrt(1/2), sqrt(2)).
-    const integers e = (word - 0x3f3504f3) >> 23;
-    const floats f = bits<floats>(word - (e << 23)) - 1.f;
+    const integers e = bits<integers>(word - 0x3f3504f3u) >> 23;
+    const floats f = bits<floats>(word - (bits<words>(e) << 23)) - 1.f;
     const integers exponent = denormal ? e - 23 : e;
     const floats n = __builtin_convertvector(exponent, floats);
     floats p = f * 0.0674660133f - 0.116756413f;
