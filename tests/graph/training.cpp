@@ -153,8 +153,8 @@ void check_compiled(const char* name) {
   const vv::graph prediction = vv::prediction_graph(vv::model_graph(Net::graph, false), model);
   const vv::plan steps = planned(training);
   const vv::plan forward = planned(prediction);
-  CHECK(lines_of(compiled::training_plan.view()) == lines_of(steps));
-  CHECK(lines_of(compiled::prediction_plan.view()) == lines_of(forward));
+  CHECK(lines_of(compiled::training_plan) == lines_of(steps));
+  CHECK(lines_of(compiled::prediction_plan) == lines_of(forward));
   CHECK(compiled::training_plan.arena_size == steps.arena_size);
   CHECK(compiled::training_plan.parameter_size == steps.parameter_size);
   CHECK(compiled::training_plan.state_size == steps.state_size);
@@ -164,9 +164,9 @@ void check_compiled(const char* name) {
     REQUIRE(one.size() <= other.size());
     for (int i = 0; i < one.size(); ++i) CHECK(one[i].name.view() == other[i].name.view());
   };
-  same_names(compiled::training.view().parameters, vv::graph_view(training).parameters);
-  same_names(compiled::prediction.view().parameters, vv::graph_view(training).parameters);
-  same_names(compiled::prediction.view().states, vv::graph_view(training).states);
+  same_names(vv::graph_view(compiled::training).parameters, vv::graph_view(training).parameters);
+  same_names(vv::graph_view(compiled::prediction).parameters, vv::graph_view(training).parameters);
+  same_names(vv::graph_view(compiled::prediction).states, vv::graph_view(training).states);
 }
 
 }  // namespace

@@ -229,7 +229,7 @@ TEST_CASE("gpt: counts, mistakes, and the plan of four layers as a constant") {
   using code = vv::compiled<four_layers, 8, vv::adam, vv::no_clipping, vv::reference_kernels, float>;
   static_assert(code::training_plan.commands.element[0].node >= 0);
   const vv::graph made = vv::training_graph<vv::adam>(vv::model_graph(four_layers::graph, true));
-  CHECK(made.nodes.size() == code::training.view().nodes.size());
+  CHECK(made.nodes.size() == code::training.nodes.size);
   CHECK(vv::make_plan(made, vv::unfused(made), 8, &vv::no_workspace).arena_size == code::training_plan.arena_size);
 
   const auto mistake = [](const vv::gpt& body) { return vv::model_graph(vv::language_model(body), true).mistake.what; };

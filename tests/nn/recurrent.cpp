@@ -114,7 +114,7 @@ void check_rows_of_images() {
   using net = row_by_row<Layer>;
   using code = vv::compiled<net, 32, vv::adam, vv::no_clipping, vv::reference_kernels, float>;
   const vv::graph made = vv::training_graph<vv::adam>(vv::model_graph(net::graph, true));
-  CHECK(made.nodes.size() == code::training.view().nodes.size());
+  CHECK(made.nodes.size() == code::training.nodes.size);
   CHECK(vv::make_plan(made, vv::unfused(made), 32, &vv::no_workspace).arena_size == code::training_plan.arena_size);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include <vivace/config.hpp>
 
@@ -11,8 +12,18 @@ class error : public std::runtime_error {
  public:
   explicit error(const std::string& text) : std::runtime_error(text) {}
   /// A failure in four parts: what is wrong, where (a file, a layer), what was found, what is needed.
-  error(const std::string& what, const std::string& where, const std::string& got, const std::string& needs)
-      : std::runtime_error(what + "\n  where: " + where + "\n  got:   " + got + "\n  needs: " + needs) {}
+  // Cold and never inlined: with the many places that throw, that is a good part of what users' programs compile.
+  [[gnu::cold, gnu::noinline]] error(std::string_view what, std::string_view where, std::string_view got,
+                                     std::string_view needs)
+      : std::runtime_error(joined(what, where, got, needs)) {}
+
+ private:
+  static std::string joined(std::string_view what, std::string_view where, std::string_view got,
+                            std::string_view needs) {
+    std::string text(what);
+    text.append("\n  where: ").append(where).append("\n  got:   ").append(got).append("\n  needs: ").append(needs);
+    return text;
+  }
 };
 
 /// A file that cannot be read, or that is not what it should be.

@@ -129,15 +129,16 @@ class sequence_view {
   int size_ = 0;
 };
 
-/// A sequence of known size, fit to be a constant.
-template <class Element, int Size>
+/// A sequence fit to be a constant, with room for Capacity elements. Of a longer one it keeps the size alone.
+template <class Element, int Capacity>
 struct frozen_sequence {
-  Element element[Size == 0 ? 1 : Size]{};
+  Element element[Capacity == 0 ? 1 : Capacity]{};
+  int size = 0;
   constexpr frozen_sequence() = default;
-  constexpr explicit frozen_sequence(const sequence<Element>& from) {
-    for (int i = 0; i < Size; ++i) element[i] = from[i];
+  constexpr explicit frozen_sequence(sequence_view<Element> from) : size(from.size()) {
+    for (int i = 0; i < size && size <= Capacity; ++i) element[i] = from[i];
   }
-  constexpr operator sequence_view<Element>() const { return {element, Size}; }  // NOLINT: a view of itself
+  constexpr operator sequence_view<Element>() const { return {element, size}; }  // NOLINT: a view of itself
 };
 
 }  // namespace vivace::inline VIVACE_TARGET

@@ -29,11 +29,13 @@ class reverse_sweep {
 
  private:
   constexpr void mark_dependents(const sequence<std::int32_t>& variables) {
-    for (const std::int32_t variable : variables)
-      if (variable <= loss_) reached_[variable] = 1;
-    for (std::int32_t index = 0; index <= loss_; ++index)
-      for (const std::int32_t operand : graph_.at(index).operand)
-        if (operand >= 0 && reached_[operand] != 0) reached_[index] = 1;
+    for (int v = 0; v < variables.size(); ++v)
+      if (variables[v] <= loss_) reached_[variables[v]] = 1;
+    for (std::int32_t index = 0; index <= loss_; ++index) {
+      const node& current = graph_.at(index);
+      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i)
+        if (reached_[current.operand[i]] != 0) reached_[index] = 1;
+    }
   }
 
   /// Adds the contribution that operand `position` of the current node receives.

@@ -7,7 +7,7 @@
 
 namespace vivace::inline VIVACE_TARGET {
 
-/// What running code needs of a graph.
+/// A graph to read, wherever it is kept.
 struct graph_view {
   sequence_view<node> nodes;
   sequence_view<variable> parameters;
@@ -16,15 +16,80 @@ struct graph_view {
   sequence_view<port> outputs;
   sequence_view<port> settings;
   sequence_view<layer_record> layers;
+  sequence_view<assignment> assignments;
+  sequence_view<std::int32_t> gradients;
   std::int32_t loss = -1;
+  diagnosis mistake;
 
   constexpr graph_view() = default;
-  constexpr graph_view(const graph& from)  // NOLINT: a view
+  /// A view of a graph, or of a frozen one.
+  template <class Graph>
+    requires requires(const Graph& any) { any.nodes, any.gradients; }
+  constexpr graph_view(const Graph& from)  // NOLINT: a view
       : nodes(from.nodes), parameters(from.parameters), states(from.states), inputs(from.inputs),
-        outputs(from.outputs), settings(from.settings), layers(from.layers), loss(from.loss) {}
+        outputs(from.outputs), settings(from.settings), layers(from.layers), assignments(from.assignments),
+        gradients(from.gradients), loss(from.loss), mistake(from.mistake) {}
 };
 
-/// What running code needs of a plan.
+/// Lengths of a graph's arrays.
+struct graph_sizes {
+  int nodes, parameters, states, inputs, outputs, settings, layers, assignments, gradients;
+
+  static constexpr graph_sizes of(const graph_view& from) {
+    return {from.nodes.size(),    from.parameters.size(), from.states.size(),
+            from.inputs.size(),   from.outputs.size(),    from.settings.size(),
+            from.layers.size(),   from.assignments.size(), from.gradients.size()};
+  }
+  [[nodiscard]] constexpr bool fit_in(const graph_sizes& room) const {
+    return nodes <= room.nodes && parameters <= room.parameters && states <= room.states && inputs <= room.inputs &&
+           outputs <= room.outputs && settings <= room.settings && layers <= room.layers &&
+           assignments <= room.assignments && gradients <= room.gradients;
+  }
+};
+
+/// A graph as a constant.
+template <graph_sizes Room>
+struct frozen_graph {
+  frozen_sequence<node, Room.nodes> nodes;
+  frozen_sequence<variable, Room.parameters> parameters;
+  frozen_sequence<variable, Room.states> states;
+  frozen_sequence<port, Room.inputs> inputs;
+  frozen_sequence<port, Room.outputs> outputs;
+  frozen_sequence<port, Room.settings> settings;
+  frozen_sequence<layer_record, Room.layers> layers;
+  frozen_sequence<assignment, Room.assignments> assignments;
+  frozen_sequence<std::int32_t, Room.gradients> gradients;
+  std::int32_t loss;
+  diagnosis mistake;
+
+  constexpr explicit frozen_graph(const graph_view& from)
+      : nodes(from.nodes), parameters(from.parameters), states(from.states), inputs(from.inputs),
+        outputs(from.outputs), settings(from.settings), layers(from.layers), assignments(from.assignments),
+        gradients(from.gradients), loss(from.loss), mistake(from.mistake) {}
+};
+
+/// A frozen graph as passes take it.
+constexpr graph thawed(const graph_view& from) {
+  graph result;
+  const auto copy = [](auto& to, const auto& table) {
+    to.reserve(table.size());
+    for (int i = 0; i < table.size(); ++i) to.push_back(table[i]);
+  };
+  copy(result.nodes, from.nodes);
+  copy(result.parameters, from.parameters);
+  copy(result.states, from.states);
+  copy(result.inputs, from.inputs);
+  copy(result.outputs, from.outputs);
+  copy(result.settings, from.settings);
+  copy(result.layers, from.layers);
+  copy(result.assignments, from.assignments);
+  copy(result.gradients, from.gradients);
+  result.loss = from.loss;
+  result.mistake = from.mistake;
+  return result;
+}
+
+/// A plan to read, wherever it is kept.
 struct plan_view {
   sequence_view<command> commands;
   sequence_view<load> loads;
@@ -37,129 +102,81 @@ struct plan_view {
   std::int64_t parameter_size = 0;
   std::int64_t state_size = 0;
   std::int64_t arena_size = 0;
+  std::int64_t unplanned_size = 0;
   std::int32_t batch = 1;
 
   constexpr plan_view() = default;
-  constexpr plan_view(const plan& from)  // NOLINT: a view
+  /// A view of a plan, or of a frozen one.
+  template <class Plan>
+    requires requires(const Plan& any) { any.commands, any.unplanned_size; }
+  constexpr plan_view(const Plan& from)  // NOLINT: a view
       : commands(from.commands), loads(from.loads), instructions(from.instructions), stores(from.stores),
         parameters(from.parameters), states(from.states), outputs(from.outputs), loss(from.loss),
         parameter_size(from.parameter_size), state_size(from.state_size), arena_size(from.arena_size),
-        batch(from.batch) {}
-};
-
-/// Lengths of a graph's arrays.
-struct graph_sizes {
-  int nodes, parameters, states, inputs, outputs, settings, layers, assignments, gradients;
-};
-
-/// Lengths of a graph's arrays.
-constexpr graph_sizes sizes_of(const graph& from) {
-  return {from.nodes.size(),   from.parameters.size(), from.states.size(), from.inputs.size(),
-          from.outputs.size(), from.settings.size(),   from.layers.size(), from.assignments.size(), from.gradients.size()};
-}
-
-/// A graph as a constant.
-template <graph_sizes Sizes>
-struct frozen_graph {
-  frozen_sequence<node, Sizes.nodes> nodes;
-  frozen_sequence<variable, Sizes.parameters> parameters;
-  frozen_sequence<variable, Sizes.states> states;
-  frozen_sequence<port, Sizes.inputs> inputs;
-  frozen_sequence<port, Sizes.outputs> outputs;
-  frozen_sequence<port, Sizes.settings> settings;
-  frozen_sequence<layer_record, Sizes.layers> layers;
-  frozen_sequence<assignment, Sizes.assignments> assignments;
-  frozen_sequence<std::int32_t, Sizes.gradients> gradients;
-  std::int32_t loss;
-  diagnosis mistake;
-
-  constexpr explicit frozen_graph(const graph& from)
-      : nodes(from.nodes), parameters(from.parameters), states(from.states), inputs(from.inputs),
-        outputs(from.outputs), settings(from.settings), layers(from.layers), assignments(from.assignments),
-        gradients(from.gradients), loss(from.loss), mistake(from.mistake) {}
-
-  [[nodiscard]] constexpr graph_view view() const {
-    graph_view result;
-    result.nodes = nodes;
-    result.parameters = parameters;
-    result.states = states;
-    result.inputs = inputs;
-    result.outputs = outputs;
-    result.settings = settings;
-    result.layers = layers;
-    result.loss = loss;
-    return result;
-  }
-  /// The graph as passes take it.
-  [[nodiscard]] constexpr graph thaw() const {
-    graph result;
-    const auto copy = [](auto& to, auto from) {
-      to.reserve(from.size());
-      for (const auto& entry : from) to.push_back(entry);
-    };
-    copy(result.nodes, sequence_view<node>(nodes));
-    copy(result.parameters, sequence_view<variable>(parameters));
-    copy(result.states, sequence_view<variable>(states));
-    copy(result.inputs, sequence_view<port>(inputs));
-    copy(result.outputs, sequence_view<port>(outputs));
-    copy(result.settings, sequence_view<port>(settings));
-    copy(result.layers, sequence_view<layer_record>(layers));
-    copy(result.assignments, sequence_view<assignment>(assignments));
-    copy(result.gradients, sequence_view<std::int32_t>(gradients));
-    result.loss = loss;
-    result.mistake = mistake;
-    return result;
-  }
+        unplanned_size(from.unplanned_size), batch(from.batch) {}
 };
 
 /// Lengths of a plan's arrays.
 struct plan_sizes {
   int commands, loads, instructions, stores, parameters, states, outputs;
+
+  static constexpr plan_sizes of(const plan_view& from) {
+    return {from.commands.size(),   from.loads.size(),  from.instructions.size(), from.stores.size(),
+            from.parameters.size(), from.states.size(), from.outputs.size()};
+  }
+  [[nodiscard]] constexpr bool fit_in(const plan_sizes& room) const {
+    return commands <= room.commands && loads <= room.loads && instructions <= room.instructions &&
+           stores <= room.stores && parameters <= room.parameters && states <= room.states && outputs <= room.outputs;
+  }
 };
 
-/// Lengths of a plan's arrays.
-constexpr plan_sizes sizes_of(const plan& from) {
-  return {from.commands.size(),   from.loads.size(),  from.instructions.size(), from.stores.size(),
-          from.parameters.size(), from.states.size(), from.outputs.size()};
-}
-
 /// A plan as a constant.
-template <plan_sizes Sizes>
+template <plan_sizes Room>
 struct frozen_plan {
-  frozen_sequence<command, Sizes.commands> commands;
-  frozen_sequence<load, Sizes.loads> loads;
-  frozen_sequence<instruction, Sizes.instructions> instructions;
-  frozen_sequence<store, Sizes.stores> stores;
-  frozen_sequence<location, Sizes.parameters> parameters;
-  frozen_sequence<location, Sizes.states> states;
-  frozen_sequence<location, Sizes.outputs> outputs;
+  frozen_sequence<command, Room.commands> commands;
+  frozen_sequence<load, Room.loads> loads;
+  frozen_sequence<instruction, Room.instructions> instructions;
+  frozen_sequence<store, Room.stores> stores;
+  frozen_sequence<location, Room.parameters> parameters;
+  frozen_sequence<location, Room.states> states;
+  frozen_sequence<location, Room.outputs> outputs;
   location loss;
   std::int64_t parameter_size, state_size, arena_size, unplanned_size;
   std::int32_t batch;
 
-  constexpr explicit frozen_plan(const plan& from)
+  constexpr explicit frozen_plan(const plan_view& from)
       : commands(from.commands), loads(from.loads), instructions(from.instructions), stores(from.stores),
         parameters(from.parameters), states(from.states), outputs(from.outputs), loss(from.loss),
         parameter_size(from.parameter_size), state_size(from.state_size), arena_size(from.arena_size),
         unplanned_size(from.unplanned_size), batch(from.batch) {}
-
-  [[nodiscard]] constexpr plan_view view() const {
-    plan_view result;
-    result.commands = commands;
-    result.loads = loads;
-    result.instructions = instructions;
-    result.stores = stores;
-    result.parameters = parameters;
-    result.states = states;
-    result.outputs = outputs;
-    result.loss = loss;
-    result.parameter_size = parameter_size;
-    result.state_size = state_size;
-    result.arena_size = arena_size;
-    result.batch = batch;
-    return result;
-  }
 };
+
+/// Room for the graphs of most networks.
+inline constexpr graph_sizes usual_graph{2048, 128, 384, 16, 128, 16, 128, 512, 128};
+/// Room for the plans of most networks.
+inline constexpr plan_sizes usual_plan{512, 2048, 2048, 1024, 128, 384, 128};
+
+/// The graph that Make{}() returns as a constant of exact size. One evaluation, into a constant with room to spare,
+/// finds both size and content; only a graph that does not fit there is made a second time.
+template <class Make>
+constexpr auto frozen_graph_from() {
+  constexpr frozen_graph<usual_graph> spacious(Make{}());
+  constexpr graph_sizes sizes = graph_sizes::of(spacious);
+  if constexpr (sizes.fit_in(usual_graph))
+    return frozen_graph<sizes>(spacious);
+  else
+    return frozen_graph<sizes>(Make{}());
+}
+/// The same of a plan.
+template <class Make>
+constexpr auto frozen_plan_from() {
+  constexpr frozen_plan<usual_plan> spacious(Make{}());
+  constexpr plan_sizes sizes = plan_sizes::of(spacious);
+  if constexpr (sizes.fit_in(usual_plan))
+    return frozen_plan<sizes>(spacious);
+  else
+    return frozen_plan<sizes>(Make{}());
+}
 
 /// Which operations a plan runs: the kernels to compile.
 struct op_set {
@@ -174,8 +191,8 @@ static_assert(op_count <= 64);
 /// Every operation that a plan uses: the kernels it needs.
 constexpr op_set operations_of(const plan_view& from) {
   op_set result;
-  for (const command& current : from.commands) result.insert(current.kind);
-  for (const instruction& current : from.instructions) result.insert(current.kind);
+  for (int i = 0; i < from.commands.size(); ++i) result.insert(from.commands[i].kind);
+  for (int i = 0; i < from.instructions.size(); ++i) result.insert(from.instructions[i].kind);
   return result;
 }
 

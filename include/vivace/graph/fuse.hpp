@@ -49,8 +49,7 @@ class fuser {
       const node& current = graph_.nodes[index];
       result_.base[index] = current.kind == op::reshape ? result_.base[current.operand[0]] : index;
       if (current.kind == op::reshape) continue;
-      for (const std::int32_t operand : current.operand)
-        if (operand >= 0) ++fill[result_.base[operand] + 1];
+      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) ++fill[result_.base[current.operand[i]] + 1];
     }
     for (int index = 0; index < count; ++index) fill[index + 1] += fill[index];
     first_user_ = fill;
@@ -58,8 +57,8 @@ class fuser {
     for (std::int32_t index = 0; index < count; ++index) {
       const node& current = graph_.nodes[index];
       if (current.kind == op::reshape) continue;
-      for (const std::int32_t operand : current.operand)
-        if (operand >= 0) users_[fill[result_.base[operand]]++] = index;
+      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i)
+        users_[fill[result_.base[current.operand[i]]]++] = index;
     }
   }
 
@@ -90,9 +89,9 @@ class fuser {
 
   /// True if a product has no other user than this node: they should be one group, whatever else could be.
   [[nodiscard]] constexpr bool fed_by_private_head(std::int32_t index) const {
-    for (const std::int32_t operand : graph_.nodes[index].operand) {
-      if (operand < 0) continue;
-      const std::int32_t base = result_.base[operand];
+    const node& current = graph_.nodes[index];
+    for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
+      const std::int32_t base = result_.base[current.operand[i]];
       if (takes_epilogue(graph_.nodes[base].kind) && first_user_[base + 1] - first_user_[base] == 1) return true;
     }
     return false;
@@ -101,8 +100,8 @@ class fuser {
   /// True if a node that runs with `root` still sees the old values of what it reads.
   [[nodiscard]] constexpr bool keeps_old_values(std::int32_t index, std::int32_t root, bool head) const {
     const node& current = graph_.nodes[index];
-    for (const std::int32_t operand : current.operand) {
-      if (operand < 0) continue;
+    for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
+      const std::int32_t operand = current.operand[i];
       const std::int32_t stored = stored_by_[result_.base[operand]];
       if (stored < 0) continue;
       const std::int32_t overwritten_at = stored < index ? stored : result_.group[stored];

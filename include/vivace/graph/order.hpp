@@ -14,11 +14,11 @@ constexpr graph reordered(const graph& from, const sequence<std::int32_t>& order
   sequence<std::int32_t> moved(from.nodes.size(), -1);
   graph result;
   result.nodes.reserve(order.size());
-  for (const std::int32_t old : order) {
-    moved[old] = result.nodes.size();
-    result.nodes.push_back(from.nodes[old]);
-    for (std::int32_t& operand : result.nodes.back().operand)
-      if (operand >= 0) operand = moved[operand];
+  for (int position = 0; position < order.size(); ++position) {
+    moved[order[position]] = position;
+    result.nodes.push_back(from.nodes[order[position]]);
+    std::int32_t* operand = result.nodes[position].operand;
+    for (int i = 0; i < max_operands && operand[i] >= 0; ++i) operand[i] = moved[operand[i]];
   }
   const auto rename = [&](auto table) {
     decltype(table) kept;
@@ -53,11 +53,9 @@ constexpr void list_depth_first(const graph& from, std::int32_t root, sequence<c
   while (!path.empty()) {
     const std::int32_t top = path.back();
     std::int32_t missing = -1;
-    for (const std::int32_t operand : from.nodes[top].operand)
-      if (operand >= 0 && listed[operand] == 0) {
-        missing = operand;
-        break;
-      }
+    const node& current = from.nodes[top];
+    for (int i = 0; i < max_operands && current.operand[i] >= 0 && missing < 0; ++i)
+      if (listed[current.operand[i]] == 0) missing = current.operand[i];
     if (missing >= 0) {
       path.push_back(missing);
       continue;
@@ -75,6 +73,7 @@ constexpr void list_depth_first(const graph& from, std::int32_t root, sequence<c
 constexpr graph canonical(const graph& from) {
   sequence<char> listed(from.nodes.size(), 0);
   sequence<std::int32_t> order;
+  order.reserve(from.nodes.size());
   list_depth_first(from, from.loss, listed, order);
   for (const port& output : from.outputs) list_depth_first(from, output.node, listed, order);
   for (const assignment& store : from.assignments) {
@@ -116,9 +115,10 @@ constexpr graph without_dead_code(const graph& from) {
     const node& current = from.nodes[index];
     if (is_source(current.kind) && current.kind != op::constant) alive[index] = 1;
     if (alive[index] != 0)
-      for (const std::int32_t operand : current.operand) keep(operand);
+      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) alive[current.operand[i]] = 1;
   }
   sequence<std::int32_t> order;
+  order.reserve(from.nodes.size());
   for (std::int32_t index = 0; index < from.nodes.size(); ++index)
     if (alive[index] != 0) order.push_back(index);
   return reordered(from, order);
@@ -148,17 +148,18 @@ constexpr graph with_updates_placed(const graph& from, const sequence<update_ran
   const std::int32_t first_update = updates.empty() ? from.nodes.size() : updates[0].begin;
   sequence<std::int32_t> last_reader(from.nodes.size(), -1);
   sequence<std::int32_t> only_user(from.nodes.size(), -1);
-  for (std::int32_t index = 0; index < first_update; ++index)
-    for (const std::int32_t operand : from.nodes[index].operand)
-      if (operand >= 0) {
-        only_user[operand] = only_user[operand] == -1 ? index : -2;
-        last_reader[operand] = index;
-        // Reading an alias reads what it stands for.
-        for (std::int32_t base = operand; from.nodes[base].kind == op::reshape;) {
-          base = from.nodes[base].operand[0];
-          last_reader[base] = index;
-        }
+  for (std::int32_t index = 0; index < first_update; ++index) {
+    const node& current = from.nodes[index];
+    for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
+      std::int32_t read = current.operand[i];
+      only_user[read] = only_user[read] == -1 ? index : -2;
+      last_reader[read] = index;
+      while (from.nodes[read].kind == op::reshape) {  // reading an alias reads what it stands for
+        read = from.nodes[read].operand[0];
+        last_reader[read] = index;
       }
+    }
+  }
   sequence<std::int32_t> target_of(from.nodes.size(), -1);
   for (const assignment& store : from.assignments) target_of[store.value] = store.target;
   // Updates that wait for node i form the list next[...] that starts at head[i].
@@ -167,8 +168,11 @@ constexpr graph with_updates_placed(const graph& from, const sequence<update_ran
   for (int u = updates.size() - 1; u >= 0; --u) {
     std::int32_t waits_for = 0;
     for (std::int32_t index = updates[u].begin; index < updates[u].end; ++index) {
-      for (const std::int32_t operand : from.nodes[index].operand)
-        if (operand > waits_for && operand < first_update && from.nodes[operand].kind != op::setting) waits_for = operand;
+      const node& current = from.nodes[index];
+      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i)
+        if (current.operand[i] > waits_for && current.operand[i] < first_update &&
+            from.nodes[current.operand[i]].kind != op::setting)
+          waits_for = current.operand[i];
       const std::int32_t reader = target_of[index] < 0 ? -1 : last_reader[target_of[index]];
       // Overwriting the old value between a product that reads it and the product's epilogue would keep them apart.
       const std::int32_t done = reader < 0 ? -1 : end_of_epilogue(from, only_user, reader);
@@ -192,10 +196,12 @@ constexpr graph with_updates_placed(const graph& from, const sequence<update_ran
 constexpr sequence<std::int32_t> last_readers(const graph& from) {
   sequence<std::int32_t> result(from.nodes.size(), -1);
   for (std::int32_t index = 0; index < from.nodes.size(); ++index) {
-    if (from.nodes[index].kind == op::reshape) continue;
-    for (std::int32_t operand : from.nodes[index].operand) {
-      while (operand >= 0 && from.nodes[operand].kind == op::reshape) operand = from.nodes[operand].operand[0];
-      if (operand >= 0) result[operand] = index;
+    const node& current = from.nodes[index];
+    if (current.kind == op::reshape) continue;
+    for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
+      std::int32_t read = current.operand[i];
+      while (from.nodes[read].kind == op::reshape) read = from.nodes[read].operand[0];
+      result[read] = index;
     }
   }
   return result;

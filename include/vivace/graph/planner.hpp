@@ -75,9 +75,9 @@ class planner {
     for (std::int32_t index = 0; index < graph_.nodes.size(); ++index) {
       const std::int32_t root = fusion_.group[index];
       if (root < 0) continue;
-      for (const std::int32_t operand : graph_.nodes[index].operand) {
-        if (operand < 0) continue;
-        const std::int32_t base = fusion_.base[operand];
+      const node& current = graph_.nodes[index];
+      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
+        const std::int32_t base = fusion_.base[current.operand[i]];
         if (fusion_.group[base] != root && last_use_[base] < root) last_use_[base] = root;
       }
     }
@@ -216,9 +216,11 @@ class planner {
   /// For each value of a group, the last member that reads it.
   constexpr void find_last_reads(std::int32_t root) {
     last_read_.resize(graph_.nodes.size(), -1);
-    for (std::int32_t member = first_member_[root]; member >= 0; member = next_member_[member])
-      for (const std::int32_t operand : graph_.nodes[member].operand)
-        if (operand >= 0) last_read_[fusion_.base[operand]] = member;
+    for (std::int32_t member = first_member_[root]; member >= 0; member = next_member_[member]) {
+      const node& current = graph_.nodes[member];
+      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i)
+        last_read_[fusion_.base[current.operand[i]]] = member;
+    }
   }
 
   constexpr void store_if_needed(command& made, std::int32_t member, std::int32_t root, bool is_sum) {
@@ -247,16 +249,16 @@ class planner {
   /// The place of an operand that dies here and can be overwritten element by element, if there is one.
   constexpr location reusable_place(std::int32_t member, std::int32_t root, const command& made) {
     for (std::int32_t reader = first_member_[root]; reader >= 0 && reader <= member; reader = next_member_[reader]) {
-      if (!is_elementwise(graph_.nodes[reader].kind)) continue;
-      for (const std::int32_t operand : graph_.nodes[reader].operand) {
-        if (operand < 0) continue;
-        const std::int32_t base = fusion_.base[operand];
+      const node& current = graph_.nodes[reader];
+      if (!is_elementwise(current.kind)) continue;
+      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
+        const std::int32_t base = fusion_.base[current.operand[i]];
         if (last_use_[base] != root || last_read_[base] > member || place_[base].where != space::arena) continue;
         if (graph_.nodes[base].dims.size() != graph_.nodes[member].dims.size() ||
             graph_.nodes[base].dims.per_sample() != graph_.nodes[member].dims.per_sample())
           continue;
         bool read_by_head = false;
-        for (const operand_slot& slot : made.in) read_by_head = read_by_head || slot.at == place_[base];
+        for (int h = 0; h < max_operands; ++h) read_by_head = read_by_head || made.in[h].at == place_[base];
         if (read_by_head) continue;
         last_use_[base] = -1;  // its range lives on under the new name
         plan_.unplanned_size += size_of(member);
@@ -281,9 +283,9 @@ class planner {
   /// Gives back the memory of values that no later command reads.
   constexpr void release_dead(std::int32_t root) {
     for (std::int32_t member = first_member_[root]; member >= 0; member = next_member_[member]) {
-      for (const std::int32_t operand : graph_.nodes[member].operand) {
-        if (operand < 0) continue;
-        const std::int32_t base = fusion_.base[operand];
+      const node& current = graph_.nodes[member];
+      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
+        const std::int32_t base = fusion_.base[current.operand[i]];
         if (last_use_[base] != root || place_[base].where != space::arena) continue;
         last_use_[base] = -1;
         arena_.give_back(place_[base].offset, size_of(base));

@@ -68,10 +68,10 @@ class recomputation {
   /// Values that lie in memory whatever is decided here: results, and what operations read that are not fused.
   constexpr void find_kept() {
     kept_.resize(from_.nodes.size(), 0);
-    for (const node& user : from_.nodes) {
+    for (int index = 0; index < from_.nodes.size(); ++index) {
+      const node& user = from_.nodes[index];
       if (is_elementwise(user.kind) || user.kind == op::sum) continue;
-      for (const std::int32_t operand : user.operand)
-        if (operand >= 0) kept_[operand] = 1;
+      for (int i = 0; i < max_operands && user.operand[i] >= 0; ++i) kept_[user.operand[i]] = 1;
     }
     for (const port& output : from_.outputs) kept_[output.node] = 1;
     for (const assignment& store : from_.assignments) kept_[store.value] = 1;
@@ -89,8 +89,8 @@ class recomputation {
       int cost = 1;
       std::int32_t large = -1;
       bool several = false;
-      for (const std::int32_t operand : current.operand) {
-        if (operand < 0) continue;
+      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
+        const std::int32_t operand = current.operand[i];
         cost += cost_[operand];
         if (from_.nodes[operand].dims.size() != current.dims.size() || !from_.nodes[operand].dims.per_sample()) continue;
         const std::int32_t base = cost_[operand] > 0 ? source[operand] : operand;

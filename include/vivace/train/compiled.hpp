@@ -35,12 +35,12 @@ template <diagnosis Found>
 inline constexpr bool network_fits =
     network<Found.what, Found.layer, exact_name<Found.kind>, Found.got, Found.needs>::fits;
 
-/// A graph or plan, frozen: Maker{}() is evaluated once for its size and once for its content.
+/// The graph that Maker{}() returns, frozen.
 template <class Maker>
-inline constexpr auto frozen_graph_of = frozen_graph<sizes_of(Maker{}())>(Maker{}());
+inline constexpr auto frozen_graph_of = frozen_graph_from<Maker>();
 /// The same of a plan.
 template <class Maker>
-inline constexpr auto frozen_plan_of = frozen_plan<sizes_of(Maker{}())>(Maker{}());
+inline constexpr auto frozen_plan_of = frozen_plan_from<Maker>();
 
 /// The model of a network, for training or for prediction.
 template <class Net, bool Training>
@@ -55,14 +55,14 @@ inline constexpr diagnosis mistake_of = frozen_graph_of<model_of<Net, true>>.mis
 /// The model and its gradients.
 template <class Net>
 struct gradients_of {
-  constexpr graph operator()() const { return differentiated(frozen_graph_of<model_of<Net, true>>.thaw()); }
+  constexpr graph operator()() const { return differentiated(thawed(frozen_graph_of<model_of<Net, true>>)); }
 };
 
 /// A whole training step.
 template <class Net, class Optimiser, class Clipping>
 struct training_graph_of {
   constexpr graph operator()() const {
-    return with_updates<Optimiser, Clipping>(frozen_graph_of<gradients_of<Net>>.thaw());
+    return with_updates<Optimiser, Clipping>(thawed(frozen_graph_of<gradients_of<Net>>));
   }
 };
 
@@ -70,7 +70,7 @@ struct training_graph_of {
 template <class Net>
 struct prediction_graph_of {
   constexpr graph operator()() const {
-    return prediction_graph(frozen_graph_of<model_of<Net, false>>.thaw(), frozen_graph_of<model_of<Net, true>>.thaw());
+    return prediction_graph(thawed(frozen_graph_of<model_of<Net, false>>), thawed(frozen_graph_of<model_of<Net, true>>));
   }
 };
 
@@ -78,7 +78,7 @@ struct prediction_graph_of {
 template <class GraphMaker, int Batch, class Kernels>
 struct plan_of {
   constexpr plan operator()() const {
-    const graph from = frozen_graph_of<GraphMaker>.thaw();
+    const graph from = thawed(frozen_graph_of<GraphMaker>);
     if constexpr (Kernels::fused)
       return make_plan(from, fuse(from), Batch, &Kernels::workspace);
     else
@@ -97,8 +97,13 @@ struct compiled {
       frozen_plan_of<plan_of<training_graph_of<Net, Optimiser, Clipping>, Batch, Kernels>>;
   static constexpr const auto& prediction_plan =
       frozen_plan_of<plan_of<prediction_graph_of<Net>, Batch, Kernels>>;
-  static constexpr op_set operations = operations_of(training_plan.view()) | operations_of(prediction_plan.view());
+  static constexpr op_set operations = operations_of(training_plan) | operations_of(prediction_plan);
   static constexpr kernel_table<Real> kernels = kernels_for<Kernels, Real, operations>();
+
+  constexpr explicit compiled(const Net&) {}
+  [[nodiscard]] static network_plans<Real> plans() {
+    return {training, prediction, training_plan, prediction_plan, kernels};
+  }
 };
 
 }  // namespace vivace::inline VIVACE_TARGET

@@ -29,7 +29,7 @@ struct named_input {
 /// The loss of a network and its gradients, without updates.
 template <class Net>
 struct gradient_graph_of {
-  constexpr graph operator()() const { return gradient_graph(frozen_graph_of<model_of<Net, true>>.thaw()); }
+  constexpr graph operator()() const { return gradient_graph(thawed(frozen_graph_of<model_of<Net, true>>)); }
 };
 
 /// Computes the loss of a network and its gradient again and again; makes its memory once.
@@ -53,8 +53,8 @@ class gradient_function {
     requires(sizeof...(Policies) > 0)
   : gradient_function(Policies{}...) {}
   explicit gradient_function(const Policies&... policies)
-      : executor_(select_policy<executor_family>(serial{}, policies...)), values_(graph_.view(), plan_.view()),
-        run_(graph_.view(), plan_.view(), kernels_for<kernels, real, operations_of(plan_.view())>(), values_) {
+      : executor_(select_policy<executor_family>(serial{}, policies...)), values_(graph_, plan_),
+        run_(graph_, plan_, kernels_for<kernels, real, operations_of(plan_)>(), values_) {
     values_.initialise(select_policy<seed_family>(seed{}, policies...).value);
   }
 
