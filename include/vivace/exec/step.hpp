@@ -33,6 +33,14 @@ constexpr kernel_table<Real> kernels_for() {
   return table;
 }
 
+/// What a training loop needs of a network: graphs, their plans, and kernels for both.
+template <class Real>
+struct network_plans {
+  graph_view training_graph, prediction_graph;
+  plan_view training_plan, prediction_plan;
+  kernel_table<Real> kernels;
+};
+
 /// Elements of a program that one task runs.
 inline constexpr std::int64_t program_grain = 32768;
 

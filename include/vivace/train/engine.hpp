@@ -20,10 +20,7 @@ namespace vivace::inline VIVACE_TARGET {
 
 /// What a trainer is made of, once the types of its policies have done their work.
 template <class Real>
-struct engine_setup {
-  graph_view training_graph, prediction_graph;
-  plan_view training_plan, prediction_plan;
-  kernel_table<Real> kernels;
+struct engine_setup : network_plans<Real> {
   parallel lanes;
   std::uint64_t seed = 0;
   const void* optimiser = nullptr;
@@ -39,6 +36,11 @@ struct training_progress {
   std::int64_t step = 0;    ///< steps done
   std::uint64_t seed = 0;
   trace history;
+};
+
+/// The loss is not finite: training stopped at that batch.
+class divergence_error : public error {
+  using error::error;
 };
 
 /// The training loop. It knows no network and no policy by type, so it is compiled once for each precision.
@@ -94,7 +96,7 @@ class training_engine : public training_state {
 
   /// Trains until `epoch_count` epochs are done, counting those done before.
   /// @param evaluate_now called after each epoch if there is validation data
-  /// @throws error if the loss is not finite
+  /// @throws divergence_error if the loss is not finite
   template <class Evaluate>
   const trace& fit(data::loader<Real>& loader, int epoch_count, std::span<const callback_handle> callbacks,
                    Evaluate&& evaluate_now) {
@@ -222,9 +224,9 @@ class training_engine : public training_state {
   }
 
   [[noreturn]] void fail(double loss) const {
-    throw error("vivace: the loss is not finite, training stops",
-                "epoch " + std::to_string(epoch) + ", batch " + std::to_string(batch), std::to_string(loss),
-                "a lower rate, clip_norm, or inputs without NaN; the last checkpoint is untouched");
+    throw divergence_error("vivace: the loss is not finite, training stops",
+                           "epoch " + std::to_string(epoch) + ", batch " + std::to_string(batch), std::to_string(loss),
+                           "a lower rate, clip_norm, or inputs without NaN; the last checkpoint is untouched");
   }
 
   void notify(std::span<const callback_handle> callbacks, training_event event) {

@@ -5,6 +5,7 @@
 #include <vivace/optim/sgd.hpp>
 #include <vivace/train/compiled.hpp>
 #include <vivace/train/engine.hpp>
+#include <vivace/train/planned.hpp>
 
 namespace vivace::inline VIVACE_TARGET {
 
@@ -64,19 +65,24 @@ struct selection {
   using real = typename selected_t<precision_family, f32, Policies...>::real;
   using schedule = selected_t<schedule_family, constant_rate, Policies...>;
   using clipping = selected_t<clipping_family, no_clipping, Policies...>;
-  using code = compiled<Net, batch_policy::value, optimiser, clipping, typename kernels::table, real>;
+  template <template <class, int, class, class, class, class> class Form>
+  using form = Form<Net, batch_policy::value, optimiser, clipping, typename kernels::table, real>;
+  /// A tag is planned by the compiler, a definition that is a value when the trainer is made.
+  using code = std::conditional_t<network_tag<Net>, form<compiled>, form<planned>>;
 };
 
 /// Trains a network.
 ///
-/// Made of a network tag and policies in any order: batch<128>, an optimiser, an executor (serial{}, threads{}, tbb{}),
-/// a seed, a schedule, clip_norm{}, a precision (f32{}, f64{}). All memory is allocated by the constructor; a step
-/// allocates nothing. One seed gives the same bits for any executor and any number of threads.
+/// Made of a network tag, or of a definition that is a value, and policies in any order: batch<128>, an optimiser, an
+/// executor (serial{}, threads{}, tbb{}), a seed, a schedule, clip_norm{}, a precision (f32{}, f64{}). A tag is planned
+/// by the compiler, a value by the constructor. All memory is allocated by the constructor; a step allocates nothing.
+/// One seed gives the same bits for any executor and any number of threads.
 /// @code
 /// vv::trainer trainer{lenet{}, vv::batch<128>, vv::adamw{.rate = 1e-3}, vv::tbb{.threads = 2}, vv::seed{1}};
 /// const vv::trace trace = trainer.fit(data.train, vv::epochs{5}, vv::progress{});
 /// @endcode
-template <network_tag Net, policy... Policies>
+template <class Net, policy... Policies>
+  requires network_tag<Net> || definition<Net>
 class trainer {
   using chosen = selection<Net, Policies...>;
   using code = typename chosen::code;
@@ -85,8 +91,8 @@ class trainer {
   using real = typename chosen::real;
   static constexpr int batch_limit = chosen::batch_policy::value;
 
-  explicit trainer(Net, const Policies&... policies)
-      : optimiser_(select_policy<optimiser_family>(sgd{}, policies...)),
+  explicit trainer(const Net& net, const Policies&... policies)
+      : code_(net), optimiser_(select_policy<optimiser_family>(sgd{}, policies...)),
         schedule_(select_policy<schedule_family>(constant_rate{}, policies...)),
         executor_(select_policy<executor_family>(serial{}, policies...)), engine_(setup(policies...)) {}
   trainer(const trainer&) = delete;
@@ -214,12 +220,7 @@ class trainer {
 
   engine_setup<real> setup(const Policies&... policies) {
     seed_ = select_policy<seed_family>(seed{}, policies...).value;
-    engine_setup<real> result;
-    result.training_graph = code::training.view();
-    result.prediction_graph = code::prediction.view();
-    result.training_plan = code::training_plan.view();
-    result.prediction_plan = code::prediction_plan.view();
-    result.kernels = code::kernels;
+    engine_setup<real> result{code_.plans(), {}};
     result.lanes = executor_.lanes();
     result.seed = seed_;
     result.optimiser = &optimiser_;
@@ -235,6 +236,7 @@ class trainer {
     return result;
   }
 
+  [[no_unique_address]] code code_;
   std::uint64_t seed_ = 0;
   typename chosen::optimiser optimiser_;
   typename chosen::schedule schedule_;
