@@ -1,6 +1,7 @@
 #pragma once
 /// @file
-/// Everything that needs no library beyond oneTBB.
+/// The engine: everything from data to trained networks that needs no library beyond oneTBB. Search and shared data
+/// loading are parts of their own, <vivace/search.hpp> and <vivace/data/sharing.hpp>.
 #include <vivace/data.hpp>
 #include <vivace/estimate.hpp>
 #include <vivace/exec.hpp>

@@ -175,6 +175,20 @@ inline std::string line_chart(const chart_frame& frame, std::span<const chart_se
   return svg + "</svg>\n";
 }
 
+/// A chart as a file of its own: with the style that it takes from a page otherwise.
+inline std::string svg_file(std::string_view chart) {
+  constexpr std::string_view style =
+      "<style>svg { background: #fff; font: 12px system-ui, sans-serif; --soft: #5c6675; --rule: #dfe4ea; --first: "
+      "#2563eb; --second: #e0782f; --third: #1a9c6b; } text { fill: var(--soft); } path { fill: none; stroke-width: 2; "
+      "stroke-linejoin: round; stroke-linecap: round; } .grid { stroke: var(--rule); stroke-width: 1; } .faint { "
+      "stroke: var(--soft); stroke-opacity: .6; stroke-width: 1; } .line0 { stroke: var(--first); } .line1 { stroke: "
+      "var(--second); } .line2 { stroke: var(--third); } .dot { stroke-width: 5; }</style>";
+  const std::size_t end = chart.find('>');
+  if (!chart.starts_with("<svg ") || end == std::string_view::npos) return std::string(chart);
+  return "<svg xmlns=\"http://www.w3.org/2000/svg\" " + std::string(chart.substr(5, end - 4)) + std::string(style) +
+         std::string(chart.substr(end + 1));
+}
+
 /// A confusion matrix: a row for each true class, a column for each predicted one, the count in each cell. The colour
 /// tells the share of the row: what is right in one colour, what is wrong in another.
 /// @param counts [true class, predicted class]
