@@ -20,7 +20,8 @@ find_package(Threads REQUIRED)
 # Libraries that some headers, tests or examples use; those go without where one is missing.
 set(vivace_optional_packages
     "Eigen3=Eigen3::Eigen" "xtensor=xtensor" "dlpack=dlpack::dlpack" "ZLIB=ZLIB::ZLIB" "fmt=fmt::fmt"
-    "CLI11=CLI11::CLI11" "nlohmann_json=nlohmann_json::nlohmann_json")
+    "benchmark=benchmark::benchmark"
+    "CLI11=CLI11::CLI11" "nlohmann_json=nlohmann_json::nlohmann_json" "Boost=Boost::headers")
 
 add_library(vivace_packages INTERFACE)
 target_link_libraries(vivace_packages INTERFACE vivace::tbb Threads::Threads)

@@ -1,12 +1,11 @@
-// One training step of each network: time, samples a second, share of the arithmetic done.
-#include <benchmark/benchmark.h>
-
+// One training step of each network: time and share of the machine's limits, on one thread and on two.
+#include <vivace/interop/google_benchmark.hpp>
 #include <vivace/vivace.hpp>
 
 namespace vv = vivace;
 
 struct tiny {
-  static constexpr auto graph = vv::classifier(vv::features{16}, vv::classes{2}, vv::mlp<32, 2>{});
+  static constexpr auto graph = vv::regressor(vv::features{16}, vv::targets{1}, vv::mlp<32, 1>{});
 };
 struct mlp {
   static constexpr auto graph = vv::classifier(vv::features{784}, vv::classes{10}, vv::mlp<512, 256, 10>{});
@@ -15,30 +14,24 @@ struct lenet {
   static constexpr auto graph = vv::classifier(vv::image{1, 28, 28}, vv::classes{10}, vv::lenet{});
 };
 struct resnet {
-  static constexpr auto graph = vv::classifier(vv::image{1, 28, 28}, vv::classes{10}, vv::resnet_cifar<20, 16>{});
+  static constexpr auto graph = vv::classifier(vv::image{3, 32, 32}, vv::classes{10}, vv::resnet_cifar<20, 16>{});
+};
+struct gpt {
+  static constexpr auto graph = vv::language_model(vv::gpt{});
 };
 
-/// Steps on one batch of random numbers. Range: threads, 1 meaning the serial executor.
-template <class Net, int Batch, class Optimiser>
-void step(benchmark::State& state) {
-  constexpr vv::shape dims = vv::model_graph(Net::graph, true).nodes[0].dims;
-  static_assert(dims.per_sample());
-  std::vector<float> features(static_cast<std::size_t>(dims.size() * Batch));
-  std::vector<std::int32_t> labels(Batch);
-  const vv::random_stream random(1, 1);
-  for (std::size_t i = 0; i < features.size(); ++i) features[i] = static_cast<float>(random.uniform(i));
-  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::int32_t>(i % 2);
-  const vv::data::batch_view<float> batch{
-      .features = features.data(), .labels = labels.data(), .targets = nullptr, .size = Batch, .position = 0};
-  vv::trainer trainer{Net{}, vv::batch<Batch>, Optimiser{}, vv::tbb{.threads = static_cast<int>(state.range(0))}};
-  for (int warm = 0; warm < 3; ++warm) trainer.step(batch);
-  for (auto _ : state) benchmark::DoNotOptimize(trainer.step(batch));
-  state.SetItemsProcessed(state.iterations() * Batch);
+int main(int argc, char** argv) {
+  vv::interop::benchmarks all(argc, argv);
+  all.step("tiny/sgd", tiny{}, vv::batch<32>, vv::sgd{.rate = 1e-3});
+  const auto on_one_and_two = [&](const char* name, auto net, auto batch, auto optimiser) {
+    all.step(std::string(name) + "/1 thread", net, batch, optimiser);
+    all.step(std::string(name) + "/2 threads", net, batch, optimiser, vv::tbb{.threads = 2});
+  };
+  on_one_and_two("mlp 64/sgd_momentum", mlp{}, vv::batch<64>, vv::sgd_momentum{.rate = 1e-3});
+  on_one_and_two("mlp 64/adamw", mlp{}, vv::batch<64>, vv::adamw{});
+  on_one_and_two("mlp 128/adamw", mlp{}, vv::batch<128>, vv::adamw{});
+  on_one_and_two("lenet 128/adamw", lenet{}, vv::batch<128>, vv::adamw{});
+  on_one_and_two("resnet20 128/sgd_momentum", resnet{}, vv::batch<128>, vv::sgd_momentum{.rate = 1e-3});
+  on_one_and_two("gpt 8/adam", gpt{}, vv::batch<8>, vv::adam{.rate = 1e-4});
+  return all.run();
 }
-
-BENCHMARK(step<tiny, 32, vv::sgd>)->Arg(1)->UseRealTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(step<mlp, 64, vv::sgd_momentum>)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(step<mlp, 64, vv::adamw>)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(step<mlp, 128, vv::adamw>)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(step<lenet, 128, vv::adamw>)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(step<resnet, 128, vv::sgd_momentum>)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);

@@ -35,6 +35,7 @@ LIBRARIES = {
     r"tbb/|oneapi/": r"exec/tbb\.hpp",
     r"Eigen/|unsupported/": r"interop/eigen\.hpp",
     r"xtensor/|xtl/|xsimd/": r"interop/xtensor\.hpp",
+    r"benchmark/": r"interop/google_benchmark\.hpp",
     r"dlpack/": r"interop/dlpack\.hpp",
     r"mpi\.h": r"comm/mpi\.hpp",
     r"nccl\.h": r"comm/nccl\.hpp",

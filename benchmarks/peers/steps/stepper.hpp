@@ -1,0 +1,144 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <vivace/interop/machine.hpp>
+#include <vivace/vivace.hpp>
+
+// One network, optimiser and batch behind one interface, so that each network is compiled on its own.
+
+namespace peers {
+
+namespace vv = vivace;
+
+struct settings {
+  std::string network = "mlp";
+  std::string optimiser = "sgd";
+  int batch = 64;
+  int threads = 1;
+  double rate = 0.01;
+};
+
+class stepper {
+ public:
+  virtual ~stepper() = default;
+  /// One step on the same batch as ever; returns the loss before the update.
+  virtual double step() = 0;
+  /// Back to the start.
+  virtual void restart() = 0;
+  /// Floating-point operations and bytes of a step.
+  [[nodiscard]] virtual vv::cost work() const = 0;
+  /// The threads that it runs on.
+  [[nodiscard]] virtual vv::parallel lanes() const = 0;
+  /// Writes parameters and the batch for the peers.
+  virtual void write(const std::string& path) const = 0;
+};
+
+/// A batch of random numbers, for whatever inputs a network has.
+struct random_batch {
+  explicit random_batch(const vv::graph_view& graph, int samples) {
+    const vv::random_stream numbers(7, 1);
+    std::uint64_t at = 0;
+    std::int32_t classes = 1;
+    for (const vv::node& one : graph.nodes)
+      if (one.kind == vv::op::cross_entropy) {
+        const vv::shape scores = graph.nodes[one.operand[0]].dims;
+        classes = scores[scores.rank - 1];
+      }
+    for (const vv::port& input : graph.inputs) {
+      const vv::node& found = graph.nodes[input.node];
+      const auto size = static_cast<std::size_t>(found.dims.size_at(samples));
+      if (found.kind == vv::op::labels) {
+        if (!labels.empty()) continue;  // a language model's tokens are their own targets here
+        labels.resize(size);
+        label_dims = found.dims.at(samples);
+        for (auto& label : labels) label = static_cast<std::int32_t>(numbers.uniform(at++) * classes);
+      } else {
+        auto& to = features.empty() ? features : targets;
+        (features.empty() ? feature_dims : target_dims) = found.dims.at(samples);
+        to.resize(size);
+        for (auto& value : to) value = static_cast<float>(2 * numbers.uniform(at++) - 1);
+      }
+    }
+  }
+  std::vector<float> features, targets;
+  std::vector<std::int32_t> labels;
+  vv::shape feature_dims, target_dims, label_dims;
+};
+
+template <class Net, int Batch, class Optimiser>
+class trainer_stepper : public stepper {
+ public:
+  explicit trainer_stepper(const settings& with)
+      : trainer_(Net{}, vv::batch<Batch>, Optimiser{.rate = with.rate}, vv::tbb{.threads = with.threads}, vv::seed{3}),
+        batch_(trainer_.engine().setup().training_graph, Batch),
+        view_{.features = batch_.features.empty() ? nullptr : batch_.features.data(),
+              .labels = batch_.labels.empty() ? nullptr : batch_.labels.data(),
+              .targets = batch_.targets.empty() ? nullptr : batch_.targets.data(),
+              .size = Batch} {
+    trainer_.engine().keep_weights();
+  }
+  double step() override { return static_cast<double>(trainer_.step(view_)); }
+  void restart() override {
+    trainer_.engine().restore_weights();
+    trainer_.engine().progress().step = 0;
+  }
+  [[nodiscard]] vv::cost work() const override {
+    return vv::interop::step_cost(trainer_.engine().setup().training_graph, Batch);
+  }
+  [[nodiscard]] vv::parallel lanes() const override { return trainer_.engine().setup().lanes; }
+  void write(const std::string& path) const override {
+    const auto& values = trainer_.values();
+    std::vector<vv::io::tensor_view> tensors;
+    const auto extents = [](const vv::shape& dims) { return vv::io::extents(dims.extent, dims.extent + dims.rank); };
+    for (int p = 0; p < values.parameter_count(); ++p) {
+      const auto one = values.parameter(p);
+      // The format may reorder: the number in front keeps the network's order.
+      const std::string name = "parameter." + std::to_string(1000 + p) + "." + std::string(one.name);
+      tensors.emplace_back(name, std::span<const float>(one.data, static_cast<std::size_t>(one.dims.size())),
+                           extents(one.dims));
+    }
+    const auto add = [&](const char* name, const auto& numbers, const vv::shape& dims) {
+      if (!numbers.empty()) tensors.emplace_back(name, std::span(numbers), extents(dims));
+    };
+    add("batch.features", batch_.features, batch_.feature_dims);
+    add("batch.targets", batch_.targets, batch_.target_dims);
+    add("batch.labels", batch_.labels, batch_.label_dims);
+    vv::io::write_safetensors(path, tensors, {});
+  }
+
+ private:
+  mutable vv::trainer<Net, vv::batch_size<Batch>, Optimiser, vv::tbb, vv::seed> trainer_;  // its engine is not const
+  random_batch batch_;
+  vv::data::batch_view<float> view_;
+};
+
+using made = std::unique_ptr<stepper>;
+
+/// A network at one batch under each optimiser that it is measured with; null if this is none of them.
+template <class Net, int Batch, class... Optimisers>
+made make_stepper(const settings& with) {
+  made result;
+  const auto consider = [&]<class Optimiser>(std::type_identity<Optimiser>, const char* name) {
+    if (with.batch == Batch && with.optimiser == name)
+      result = std::make_unique<trainer_stepper<Net, Batch, Optimiser>>(with);
+  };
+  const auto name_of = []<class Optimiser>(std::type_identity<Optimiser>) {
+    if constexpr (std::is_same_v<Optimiser, vv::sgd>) return "sgd";
+    if constexpr (std::is_same_v<Optimiser, vv::sgd_momentum>) return "momentum";
+    return "adam";
+  };
+  (consider(std::type_identity<Optimisers>{}, name_of(std::type_identity<Optimisers>{})), ...);
+  return result;
+}
+
+made make_tiny(const settings& with);
+made make_mlp(const settings& with);
+made make_lenet5(const settings& with);
+made make_lenet(const settings& with);
+made make_resnet20(const settings& with);
+made make_gpt(const settings& with);
+
+}  // namespace peers
