@@ -4,6 +4,7 @@
 
 #include <vivace/exec/instance.hpp>
 #include <vivace/graph/explain.hpp>
+#include <vivace/graph/order.hpp>
 
 namespace vivace::inline VIVACE_TARGET {
 
@@ -34,6 +35,7 @@ class runtime_graph {
     if (batch < 1)
       throw error("vivace: a batch needs at least one sample", "runtime_graph", std::to_string(batch), "at least 1");
     if (from.mistake.what != problem::none) throw explain(from.mistake);
+    if (!from.loops.empty()) return with_late_stores(with_loops_together(from));  // what a plan needs of a loop
     return from;
   }
   static plan planned(const graph& from, std::int32_t batch) {

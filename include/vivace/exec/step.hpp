@@ -69,7 +69,7 @@ class bound_plan {
  public:
   bound_plan(const plan_view& from, const kernel_table<Real>& kernels, const step_memory<Real>& memory)
       : plan_(from), kernels_(kernels), memory_(memory), calls_(from.commands.size()), loads_(from.loads.size()),
-        code_(from.instructions.size()), stores_(from.stores.size()) {
+        code_(from.instructions.size()), stores_(from.stores.size()), first_shift_(from.loops.size() + 1) {
     patches_.reserve(from.loads.size() + max_operands * from.commands.size());
     bind(from.batch);
   }
@@ -81,8 +81,9 @@ class bound_plan {
   /// @param inputs one pointer for each entry of the graph's table of inputs: Real, or int32 for labels
   void operator()(const step_context& context, const void* const* inputs) {
     if (context.samples != samples_) bind(context.samples);
-    for (const patch& one : patches_) *one.target = static_cast<const Real*>(inputs[one.input]);
-    for (const call<Real>& one : calls_) one.run(one, context);
+    for (const patch& one : patches_) *one.target = static_cast<const Real*>(inputs[one.input]) + one.offset;
+    int loop = 0;
+    run(0, calls_.size(), loop, context);
   }
 
   /// The first input that the plan reads and whose pointer is null; -1 if there is none.
@@ -106,26 +107,79 @@ class bound_plan {
   struct patch {
     const Real** target;
     std::int64_t input;
+    std::int64_t offset;  ///< of the part that a loop reads first
   };
+  /// A pointer that moves in each turn of a loop.
+  struct shift {
+    const Real** target;
+    std::int64_t elements;
+    std::int32_t loop;
+  };
+
+  /// Runs commands [first, end). Loops that start there are `next` and those that follow it.
+  void run(int first, int end, int& next, const step_context& context) {
+    while (first < end) {
+      if (next == plan_.loops.size() || plan_.loops[next].first != first) {
+        calls_[first].run(calls_[first], context);
+        ++first;
+        continue;
+      }
+      const int own = next;
+      const command_loop& loop = plan_.loops[own];
+      for (std::int32_t turn = 0; turn < loop.turns; ++turn) {
+        if (turn > 0) advance(own, 1);
+        next = own + 1;
+        run(first, loop.end, next, context);
+      }
+      advance(own, 1 - loop.turns);  // the next step, or the next turn of a loop around, starts anew
+      first = loop.end;
+    }
+  }
+  void advance(int loop, std::int64_t turns) {
+    for (int s = first_shift_[loop]; s < first_shift_[loop + 1]; ++s) *shifts_[s].target += turns * shifts_[s].elements;
+  }
 
   /// Fills in everything that depends on the number of samples.
   void bind(std::int32_t samples) {
     samples_ = samples;
     patches_.clear();
+    shifts_.clear();
     for (int c = 0; c < plan_.commands.size(); ++c) {
       const command& from = plan_.commands[c];
       call<Real>& to = calls_[c];
       to.attr = &from.attr;
       to.out = {at(from.out.at), from.out.dims.at(samples)};
+      follow(from.out.at, const_cast<const Real**>(&to.out.data));
       to.workspace = at(from.workspace);
       for (int i = 0; i < max_operands; ++i) {
         to.in[i] = {at(from.in[i].at), from.in[i].dims.at(samples)};
         if (from.in[i].at.where == space::setting) to.in[i].data = memory_.settings + from.in[i].at.offset;
-        if (from.in[i].at.where == space::input) patches_.push_back({&to.in[i].data, from.in[i].at.offset});
+        follow(from.in[i].at, &to.in[i].data);
       }
       to.run = from.kind == op::none ? run_program<Real> : kernels_.operation[static_cast<int>(from.kind)];
       bind_program(from, to.body);
     }
+    std::sort(shifts_.begin(), shifts_.end(), [](const shift& a, const shift& b) { return a.loop < b.loop; });
+    for (int l = 0, s = 0; l <= plan_.loops.size(); ++l) {
+      while (s < shifts_.size() && shifts_[s].loop < l) ++s;
+      first_shift_[l] = s;
+    }
+  }
+
+  /// Notes how a pointer to a place changes: with the inputs from step to step, and from turn to turn of loops.
+  void follow(const location& place, const Real** target) {
+    std::int64_t start = 0;  // a loop in reverse starts with the last part
+    for (std::int32_t s = place.stride; s >= 0; s = plan_.strides[s].outer) {
+      const turn_stride& stride = plan_.strides[s];
+      const command_loop& loop = plan_.loops[stride.loop];
+      const std::int64_t elements = stride.elements < 0 ? -stride.elements * samples_ : stride.elements;
+      if (loop.reverse) start += elements * (loop.turns - 1);
+      shifts_.push_back({target, loop.reverse ? -elements : elements, stride.loop});
+    }
+    if (place.where == space::input)
+      patches_.push_back({target, place.offset, start});
+    else if (start != 0)
+      *target += start;
   }
 
   void bind_program(const command& from, program<Real>& to) {
@@ -144,14 +198,16 @@ class bound_plan {
       const instruction& code = plan_.instructions[i];
       code_[i] = {kernels_.elementwise[static_cast<int>(code.kind)], &code};
     }
-    for (int s = from.first_store; s < from.first_store + from.stores; ++s)
+    for (int s = from.first_store; s < from.first_store + from.stores; ++s) {
       stores_[s] = {at(plan_.stores[s].to), plan_.stores[s].from, plan_.stores[s].direct};
+      follow(plan_.stores[s].to, const_cast<const Real**>(&stores_[s].data));
+    }
   }
 
   void bind_load(const load& from, bound_load<Real>& to) {
     to = {.data = at(from.from), .literal = static_cast<Real>(from.literal), .spread = from.spread};
     if (from.from.where == space::setting) to.data = memory_.settings + from.from.offset;
-    if (from.from.where == space::input) patches_.push_back({&to.data, from.from.offset});
+    follow(from.from, &to.data);
     bool repeated = from.spread.rank > 0;
     for (int d = 0; d < to.spread.rank; ++d) {
       std::int32_t& extent = to.spread.extent[d];
@@ -170,6 +226,8 @@ class bound_plan {
   sequence<bound_instruction<Real>> code_;
   sequence<bound_store<Real>> stores_;
   sequence<patch> patches_;  // operands that follow the inputs from step to step
+  sequence<shift> shifts_;   // pointers that move from turn to turn, by loops
+  sequence<int> first_shift_;  // of each loop; one more ends the last
   std::int32_t samples_ = 0;
 };
 

@@ -99,6 +99,10 @@ class builder {
       fail(problem::cannot_be_updated, "update", target.dims(), {});
       return;
     }
+    if (graph_.nodes[next.index()].loop >= 0) {
+      fail(problem::value_outside_its_loop, "update", next.dims(), {});
+      return;
+    }
     if (target.dims() != next.dims()) {
       fail(problem::sizes_differ, "update", next.dims(), target.dims());
       return;
@@ -114,6 +118,7 @@ class builder {
   /// The value itself, or a copy if it only names what comes from outside: that is not the step's to hand out.
   constexpr value computed(value result) {
     std::int32_t base = result.index();
+    if (graph_.nodes[base].loop >= 0) return fail(problem::value_outside_its_loop, "output", result.dims(), {});
     while (graph_.nodes[base].kind == op::reshape) base = graph_.nodes[base].operand[0];
     if (!is_source(graph_.nodes[base].kind)) return result;
     return add({.kind = op::affine, .dims = result.dims(), .operand = {result.index(), -1, -1}});
@@ -145,13 +150,56 @@ class builder {
   /// True between begin_layer() and end_layer().
   [[nodiscard]] constexpr bool in_layer() const { return layer_ >= 0; }
 
+  /// Starts a loop in the one that is being built, if any; go back to that with enter_loop(loop_at(index).outer).
+  constexpr std::int32_t begin_loop(std::int32_t turns, bool reverse = false) {
+    graph_.loops.push_back({turns, loop_, reverse});
+    return loop_ = graph_.loops.size() - 1;
+  }
+  /// Goes on building in another loop, -1 for none. The loop that was being built until then.
+  constexpr std::int32_t enter_loop(std::int32_t loop) {
+    const std::int32_t before = loop_;
+    loop_ = loop;
+    return before;
+  }
+  /// A loop by its index.
+  [[nodiscard]] constexpr const loop& loop_at(std::int32_t index) const { return graph_.loops[index]; }
+  /// Gives a carried value, one of ops::carried(), its value for the next turn.
+  constexpr void carry(value carried, value next) { graph_.assignments.push_back({carried.index(), next.index()}); }
+
+  /// How far a graph has been built.
+  struct extent {
+    int nodes, parameters, states, inputs, outputs, settings, layers, assignments, loops;
+    std::uint32_t streams;
+  };
+  [[nodiscard]] constexpr extent extent_so_far() const {
+    return {graph_.nodes.size(),    graph_.parameters.size(), graph_.states.size(),
+            graph_.inputs.size(),   graph_.outputs.size(),    graph_.settings.size(),
+            graph_.layers.size(),   graph_.assignments.size(), graph_.loops.size(), streams_};
+  }
+  /// Forgets what has been built since then.
+  constexpr void cut_back(const extent& to) {
+    graph_.nodes.resize(to.nodes);
+    graph_.parameters.resize(to.parameters);
+    graph_.states.resize(to.states);
+    graph_.inputs.resize(to.inputs);
+    graph_.outputs.resize(to.outputs);
+    graph_.settings.resize(to.settings);
+    graph_.layers.resize(to.layers);
+    graph_.assignments.resize(to.assignments);
+    graph_.loops.resize(to.loops);
+    streams_ = to.streams;
+  }
+
   /// A random stream that nothing else of this graph uses.
   constexpr std::uint32_t new_stream() { return streams_++; }
 
-  /// Adds a node whose shape is known. For operations use the functions of vivace::ops.
+  /// Adds a node whose shape is known. For operations use the functions of vivace::ops. It runs in the innermost loop of
+  /// its operands, or in `made.loop` if that is further in: what a body computes from outside of it alone, it computes
+  /// once.
   constexpr value add(node made) {
-    if (const problem found = mistake_of(made); found != problem::none)
-      return fail(found, to_string(made.kind), made.dims, {});
+    problem found = mistake_of(made);
+    if (!graph_.loops.empty() && found == problem::none) found = find_loop(made);
+    if (found != problem::none) return fail(found, to_string(made.kind), made.dims, {});
     made.layer = layer_;
     if (recompute_ > 0 && !is_source(made.kind)) made.repeat = true;
     graph_.nodes.push_back(made);
@@ -183,6 +231,16 @@ class builder {
       std::int32_t base = made.operand[i];
       while (graph_.nodes[base].kind == op::reshape) base = graph_.nodes[base].operand[0];
       if ((graph_.nodes[base].kind == op::labels) != (reads_labels && i == 1)) return problem::labels_and_numbers_mixed;
+    }
+    return problem::none;
+  }
+  /// Sets the loop a node runs in: all operands' loops are around the one that is being built.
+  constexpr problem find_loop(node& made) const {
+    for (int i = 0; i < made.operands(); ++i) {
+      std::int32_t own = graph_.nodes[made.operand[i]].loop;
+      if (is_loop_result(made.kind)) own = graph_.loops[own].outer;
+      if (!encloses(graph_.loops, own, loop_)) return problem::value_outside_its_loop;
+      made.loop = made.loop > own ? made.loop : own;
     }
     return problem::none;
   }
@@ -219,6 +277,7 @@ class builder {
 
   graph graph_;
   std::int32_t layer_ = -1;
+  std::int32_t loop_ = -1;
   std::int32_t recompute_ = 0;
   std::uint32_t streams_ = 0;
   bool training_ = true;

@@ -29,6 +29,8 @@ constexpr std::string_view to_string(problem what) {
     case problem::batch_in_two_axes: return "the result would have the batch along two axes";
     case problem::labels_and_numbers_mixed: return "labels stand where numbers belong, or numbers where labels belong";
     case problem::cannot_be_updated: return "only parameters and states are updated, and only once in a step";
+    case problem::carried_shape_changes: return "a value that a scan carries changes its shape from turn to turn";
+    case problem::value_outside_its_loop: return "a value made in the body of a scan is used outside of it";
   }
   return "unknown";
 }

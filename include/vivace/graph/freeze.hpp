@@ -17,6 +17,7 @@ struct graph_view {
   sequence_view<port> settings;
   sequence_view<layer_record> layers;
   sequence_view<assignment> assignments;
+  sequence_view<loop> loops;
   sequence_view<std::int32_t> gradients;
   std::int32_t loss = -1;
   diagnosis mistake;
@@ -28,22 +29,23 @@ struct graph_view {
   constexpr graph_view(const Graph& from)  // NOLINT: a view
       : nodes(from.nodes), parameters(from.parameters), states(from.states), inputs(from.inputs),
         outputs(from.outputs), settings(from.settings), layers(from.layers), assignments(from.assignments),
-        gradients(from.gradients), loss(from.loss), mistake(from.mistake) {}
+        loops(from.loops), gradients(from.gradients), loss(from.loss), mistake(from.mistake) {}
 };
 
 /// Lengths of a graph's arrays.
 struct graph_sizes {
-  int nodes, parameters, states, inputs, outputs, settings, layers, assignments, gradients;
+  int nodes, parameters, states, inputs, outputs, settings, layers, assignments, loops, gradients;
 
   static constexpr graph_sizes of(const graph_view& from) {
     return {from.nodes.size(),    from.parameters.size(), from.states.size(),
             from.inputs.size(),   from.outputs.size(),    from.settings.size(),
-            from.layers.size(),   from.assignments.size(), from.gradients.size()};
+            from.layers.size(),   from.assignments.size(), from.loops.size(),
+            from.gradients.size()};
   }
   [[nodiscard]] constexpr bool fit_in(const graph_sizes& room) const {
     return nodes <= room.nodes && parameters <= room.parameters && states <= room.states && inputs <= room.inputs &&
            outputs <= room.outputs && settings <= room.settings && layers <= room.layers &&
-           assignments <= room.assignments && gradients <= room.gradients;
+           assignments <= room.assignments && loops <= room.loops && gradients <= room.gradients;
   }
 };
 
@@ -58,6 +60,7 @@ struct frozen_graph {
   frozen_sequence<port, Room.settings> settings;
   frozen_sequence<layer_record, Room.layers> layers;
   frozen_sequence<assignment, Room.assignments> assignments;
+  frozen_sequence<loop, Room.loops> loops;
   frozen_sequence<std::int32_t, Room.gradients> gradients;
   std::int32_t loss;
   diagnosis mistake;
@@ -65,7 +68,7 @@ struct frozen_graph {
   constexpr explicit frozen_graph(const graph_view& from)
       : nodes(from.nodes), parameters(from.parameters), states(from.states), inputs(from.inputs),
         outputs(from.outputs), settings(from.settings), layers(from.layers), assignments(from.assignments),
-        gradients(from.gradients), loss(from.loss), mistake(from.mistake) {}
+        loops(from.loops), gradients(from.gradients), loss(from.loss), mistake(from.mistake) {}
 };
 
 /// A frozen graph as passes take it.
@@ -83,6 +86,7 @@ constexpr graph thawed(const graph_view& from) {
   copy(result.settings, from.settings);
   copy(result.layers, from.layers);
   copy(result.assignments, from.assignments);
+  copy(result.loops, from.loops);
   copy(result.gradients, from.gradients);
   result.loss = from.loss;
   result.mistake = from.mistake;
@@ -98,6 +102,8 @@ struct plan_view {
   sequence_view<location> parameters;
   sequence_view<location> states;
   sequence_view<location> outputs;
+  sequence_view<command_loop> loops;
+  sequence_view<turn_stride> strides;
   location loss;
   std::int64_t parameter_size = 0;
   std::int64_t state_size = 0;
@@ -111,22 +117,24 @@ struct plan_view {
     requires requires(const Plan& any) { any.commands, any.unplanned_size; }
   constexpr plan_view(const Plan& from)  // NOLINT: a view
       : commands(from.commands), loads(from.loads), instructions(from.instructions), stores(from.stores),
-        parameters(from.parameters), states(from.states), outputs(from.outputs), loss(from.loss),
-        parameter_size(from.parameter_size), state_size(from.state_size), arena_size(from.arena_size),
-        unplanned_size(from.unplanned_size), batch(from.batch) {}
+        parameters(from.parameters), states(from.states), outputs(from.outputs), loops(from.loops),
+        strides(from.strides), loss(from.loss), parameter_size(from.parameter_size), state_size(from.state_size),
+        arena_size(from.arena_size), unplanned_size(from.unplanned_size), batch(from.batch) {}
 };
 
 /// Lengths of a plan's arrays.
 struct plan_sizes {
-  int commands, loads, instructions, stores, parameters, states, outputs;
+  int commands, loads, instructions, stores, parameters, states, outputs, loops, strides;
 
   static constexpr plan_sizes of(const plan_view& from) {
     return {from.commands.size(),   from.loads.size(),  from.instructions.size(), from.stores.size(),
-            from.parameters.size(), from.states.size(), from.outputs.size()};
+            from.parameters.size(), from.states.size(), from.outputs.size(), from.loops.size(),
+            from.strides.size()};
   }
   [[nodiscard]] constexpr bool fit_in(const plan_sizes& room) const {
     return commands <= room.commands && loads <= room.loads && instructions <= room.instructions &&
-           stores <= room.stores && parameters <= room.parameters && states <= room.states && outputs <= room.outputs;
+           stores <= room.stores && parameters <= room.parameters && states <= room.states &&
+           outputs <= room.outputs && loops <= room.loops && strides <= room.strides;
   }
 };
 
@@ -140,21 +148,23 @@ struct frozen_plan {
   frozen_sequence<location, Room.parameters> parameters;
   frozen_sequence<location, Room.states> states;
   frozen_sequence<location, Room.outputs> outputs;
+  frozen_sequence<command_loop, Room.loops> loops;
+  frozen_sequence<turn_stride, Room.strides> strides;
   location loss;
   std::int64_t parameter_size, state_size, arena_size, unplanned_size;
   std::int32_t batch;
 
   constexpr explicit frozen_plan(const plan_view& from)
       : commands(from.commands), loads(from.loads), instructions(from.instructions), stores(from.stores),
-        parameters(from.parameters), states(from.states), outputs(from.outputs), loss(from.loss),
-        parameter_size(from.parameter_size), state_size(from.state_size), arena_size(from.arena_size),
-        unplanned_size(from.unplanned_size), batch(from.batch) {}
+        parameters(from.parameters), states(from.states), outputs(from.outputs), loops(from.loops),
+        strides(from.strides), loss(from.loss), parameter_size(from.parameter_size), state_size(from.state_size),
+        arena_size(from.arena_size), unplanned_size(from.unplanned_size), batch(from.batch) {}
 };
 
 /// Room for the graphs of most networks.
-inline constexpr graph_sizes usual_graph{2048, 128, 384, 16, 128, 16, 128, 512, 128};
+inline constexpr graph_sizes usual_graph{2048, 128, 384, 16, 128, 16, 128, 512, 16, 128};
 /// Room for the plans of most networks.
-inline constexpr plan_sizes usual_plan{512, 2048, 2048, 1024, 128, 384, 128};
+inline constexpr plan_sizes usual_plan{512, 2048, 2048, 1024, 128, 384, 128, 16, 128};
 
 /// The graph that Make{}() returns as a constant of exact size. One evaluation, into a constant with room to spare,
 /// finds both size and content; only a graph that does not fit there is made a second time.

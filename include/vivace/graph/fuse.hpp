@@ -12,7 +12,7 @@ inline constexpr int max_group = 24;
 /// the product's finished tiles; or an elementwise program alone; or one that a sum consumes as it is made.
 struct fusion {
   sequence<std::int32_t> base;   ///< the node whose memory a node stands for: itself, or what it reshapes
-  sequence<std::int32_t> group;  ///< the last node of a node's group, where the group runs; -1 for sources and aliases
+  sequence<std::int32_t> group;  ///< the last node of a node's group, where the group runs; -1 for sources and views
 };
 
 /// Decides the groups, from the last node to the first: a node joins the group of its nearest user if every other user
@@ -32,7 +32,7 @@ class fuser {
     for (const assignment& store : graph_.assignments) stored_by_[store.target] = store.value;
     for (std::int32_t index = count - 1; index >= 0; --index) {
       const op kind = graph_.nodes[index].kind;
-      if (is_source(kind) || kind == op::reshape) continue;
+      if (!runs(kind)) continue;
       const std::int32_t root = group_to_join(index);
       result_.group[index] = root;
       ++members_[root];
@@ -48,7 +48,7 @@ class fuser {
     for (std::int32_t index = 0; index < count; ++index) {
       const node& current = graph_.nodes[index];
       result_.base[index] = current.kind == op::reshape ? result_.base[current.operand[0]] : index;
-      if (current.kind == op::reshape) continue;
+      if (is_view(current.kind)) continue;
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) ++fill[result_.base[current.operand[i]] + 1];
     }
     for (int index = 0; index < count; ++index) fill[index + 1] += fill[index];
@@ -56,7 +56,7 @@ class fuser {
     users_.resize(fill[count]);
     for (std::int32_t index = 0; index < count; ++index) {
       const node& current = graph_.nodes[index];
-      if (current.kind == op::reshape) continue;
+      if (is_view(current.kind)) continue;
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i)
         users_[fill[result_.base[current.operand[i]]]++] = index;
     }
@@ -76,6 +76,7 @@ class fuser {
     if (!(head || is_elementwise(current.kind)) || begin == end) return index;
     const std::int32_t root = result_.group[users_[begin]];  // users are in ascending order
     const op kind = graph_.nodes[root].kind;
+    if (graph_.nodes[root].loop != current.loop) return index;  // what runs once a turn is not made outside
     if (!is_elementwise(kind) && (kind != op::sum || head || fed_by_private_head(index))) return index;
     if (members_[root] >= max_group || (head && has_head_[root] != 0)) return index;
     const shape& space = extents(root);
@@ -129,9 +130,8 @@ constexpr fusion unfused(const graph& from) {
   fusion result;
   for (std::int32_t index = 0; index < from.nodes.size(); ++index) {
     const node& current = from.nodes[index];
-    const bool alias = current.kind == op::reshape;
-    result.base.push_back(alias ? result.base[current.operand[0]] : index);
-    result.group.push_back(is_source(current.kind) || alias ? -1 : index);
+    result.base.push_back(current.kind == op::reshape ? result.base[current.operand[0]] : index);
+    result.group.push_back(runs(current.kind) ? index : -1);
   }
   return result;
 }

@@ -45,7 +45,18 @@ struct layer_record {
   std::int32_t output = -1;   ///< the node that holds the layer's result
 };
 
-/// A new value for a parameter or state, stored when every reader of the old one is done.
+/// Nodes that run once a turn, one turn after another.
+///
+/// A node says which loop it is in, and may read any value of an enclosing loop or of none. In a loop, `turn` is a
+/// sequence's part for the turn; `carried` is a value from the turn before, an assignment gives that of the next. After
+/// it, `stack` is a value of all turns and `last` a carried value at the end. So there is one graph, whatever repeats.
+struct loop {
+  std::int32_t turns = 1;
+  std::int32_t outer = -1;  ///< the loop around it, which has a smaller index; -1 for none
+  bool reverse = false;     ///< from the last part of a sequence to the first
+};
+
+/// A new value for a parameter, a state or a carried value, stored when every reader of the old one is done.
 struct assignment {
   std::int32_t target = -1;
   std::int32_t value = -1;
@@ -72,7 +83,9 @@ enum class problem : std::uint8_t {
   name_used_twice,
   batch_in_two_axes,
   labels_and_numbers_mixed,
-  cannot_be_updated
+  cannot_be_updated,
+  carried_shape_changes,
+  value_outside_its_loop
 };
 
 /// The first mistake of an architecture, kept as a value: a compile error prints it, an exception spells it out.
@@ -85,7 +98,8 @@ struct diagnosis {
   constexpr bool operator==(const diagnosis&) const = default;
 };
 
-/// An architecture or a training step as a value: nodes in an order in which each follows its operands.
+/// An architecture or a training step as a value: nodes in an order in which each follows its operands. From canonical()
+/// on, the nodes of a loop stand together.
 struct graph {
   sequence<node> nodes;
   sequence<variable> parameters;
@@ -95,9 +109,16 @@ struct graph {
   sequence<port> settings;        ///< scalars set before a step
   sequence<layer_record> layers;
   sequence<assignment> assignments;
+  sequence<loop> loops;
   sequence<std::int32_t> gradients;  ///< of each parameter, -1 for none; only between differentiation and the updates
   std::int32_t loss = -1;
   diagnosis mistake;
 };
+
+/// True if one loop is the other or around it; -1, no loop, is around all.
+constexpr bool encloses(const sequence<loop>& loops, std::int32_t outer, std::int32_t inner) {
+  while (inner > outer) inner = loops[inner].outer;  // outer loops have smaller indices
+  return inner == outer;
+}
 
 }  // namespace vivace::inline VIVACE_TARGET

@@ -44,6 +44,7 @@ struct node {
   shape dims{};                                 ///< extents of the result
   std::int32_t operand[max_operands]{-1, -1, -1};  ///< indices of earlier nodes, -1 for none
   std::int32_t layer = -1;                      ///< index into graph::layers, for tables and messages
+  std::int32_t loop = -1;                       ///< the loop it runs in, index into graph::loops; -1: once a step
   bool repeat = false;                          ///< the backward pass computes it again: see recompute
   attributes attr{};
 

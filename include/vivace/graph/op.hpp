@@ -72,6 +72,11 @@ enum class op : std::uint8_t {
   cross_entropy_gradient,  ///< a = logits, b = labels, c = gradient of the losses
   take_rows,               ///< a = table [count, width], b = labels: the rows they name
   add_rows,                ///< a = values, b = labels: added to the rows they name of a table of zeros
+  // Loops: names of memory that a loop reads or fills; no work. See `loop`.
+  carried,  ///< in a loop: a at the first turn, then what the turn before assigned to it
+  turn,     ///< in a loop: a[turn], a part along the first axis
+  stack,    ///< after a loop: a of every turn, along a new first axis
+  last,     ///< after a loop: the carried value a as the last turn left it
   count_
 };
 
@@ -95,7 +100,8 @@ constexpr std::string_view to_string(op kind) {
       "conv2d",        "conv2d_input_gradient", "conv2d_weight_gradient", "max_pool",
       "max_pool_gradient", "max_pool_pick", "avg_pool", "avg_pool_gradient",
       "softmax",       "cross_entropy", "cross_entropy_gradient", "take_rows",
-      "add_rows"};
+      "add_rows",      "carried",       "turn",     "stack",
+      "last"};
   return names[static_cast<int>(kind)];
 }
 
@@ -104,6 +110,15 @@ constexpr bool is_elementwise(op kind) { return kind >= op::affine && kind <= op
 
 /// True for values that come from outside the graph.
 constexpr bool is_source(op kind) { return kind >= op::input && kind <= op::constant; }
+
+/// True for operations that only name memory, another value's or a loop's.
+constexpr bool is_view(op kind) { return kind == op::reshape || (kind >= op::carried && kind <= op::last); }
+
+/// True for what a loop leaves behind.
+constexpr bool is_loop_result(op kind) { return kind == op::stack || kind == op::last; }
+
+/// True for operations that do work when a step runs.
+constexpr bool runs(op kind) { return kind != op::none && !is_source(kind) && !is_view(kind); }
 
 /// True for operations that can hand finished stretches of their output to a fused elementwise program.
 constexpr bool takes_epilogue(op kind) { return kind >= op::matmul && kind <= op::conv2d_weight_gradient; }

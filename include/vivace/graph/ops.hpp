@@ -401,9 +401,75 @@ constexpr value take_rows(value table, value labels) {
                     .operand = {table.index(), labels.index(), -1}});
 }
 
-/// A random mask of the given shape: 0 with probability `rate`, else 1 / (1 - rate).
+/// The part of a sequence [turns, ...] that belongs to the turn of a loop; that is, its place along the first axis.
+constexpr value turn(value sequence, std::int32_t loop) {
+  return sequence.owner().add({.kind = op::turn,
+                               .dims = drop_axes(sequence.dims(), {0}),
+                               .operand = {sequence.index(), -1, -1},
+                               .loop = loop});
+}
+
+/// A value that is `start` in the first turn of a loop, and then what builder::carry() gives it.
+constexpr value carried(value start, std::int32_t loop) {
+  builder& graph = start.owner();
+  const std::int32_t outer = graph.loop_at(loop).outer;
+  // A copy is the memory that the turns overwrite.
+  const value memory = graph.add(
+      {.kind = op::affine, .dims = start.dims(), .operand = {start.index(), -1, -1}, .loop = outer});
+  return graph.add({.kind = op::carried, .dims = start.dims(), .operand = {memory.index(), -1, -1}, .loop = loop});
+}
+
+/// What a carried value is after its loop.
+constexpr value last(value carried) {
+  return carried.owner().add({.kind = op::last, .dims = carried.dims(), .operand = {carried.index(), -1, -1}});
+}
+
+/// A value of a loop, of all turns: [turns, ...]; of a value with as many axes as there can be, [turns, elements].
+constexpr value stack(value from) {
+  builder& graph = from.owner();
+  const std::int32_t loop = graph.at(from.index()).loop;
+  if (loop < 0) return graph.fail(problem::value_outside_its_loop, "stack", from.dims(), {});
+  const std::int32_t before = graph.enter_loop(loop);
+  std::int32_t base = from.index();
+  while (graph.at(base).kind == op::reshape) base = graph.at(base).operand[0];
+  const op kind = graph.at(base).kind;
+  const bool renamed = base != from.index() && graph.at(base).dims.rank < max_rank;
+  // What only names memory needs a copy to be kept; one value has one stack.
+  value kept = graph.handle(renamed ? base : from.index());
+  if (kind == op::carried || kind == op::turn || kind == op::last || (base != from.index() && !renamed))
+    kept = unary(op::affine, kept);
+  (void)graph.enter_loop(graph.loop_at(loop).outer);
+  const auto stacked = [&](shape dims) {
+    if (dims.rank == max_rank) dims = merge_leading(dims, max_rank);
+    for (int d = dims.rank++; d > 0; --d) dims.extent[d] = dims.extent[d - 1];
+    dims.extent[0] = graph.loop_at(loop).turns;
+    return dims;
+  };
+  value all;
+  for (std::int32_t index = kept.index() + 1; index < graph.result().nodes.size(); ++index)
+    if (graph.at(index).kind == op::stack && graph.at(index).operand[0] == kept.index()) all = graph.handle(index);
+  if (!all.exists())
+    all = graph.add({.kind = op::stack, .dims = stacked(kept.dims()), .operand = {kept.index(), -1, -1}});
+  if (renamed) all = reshape(all, stacked(from.dims()));
+  (void)graph.enter_loop(before);
+  return all;
+}
+
+/// A random mask of the given shape: 0 with probability `rate`, else 1 / (1 - rate). In a loop, every turn has its own.
 constexpr value dropout_mask(value like, double rate, std::uint32_t stream) {
-  return like.owner().add({.kind = op::dropout_mask, .dims = like.dims(), .attr = {.scale = rate, .stream = stream}});
+  builder& graph = like.owner();
+  sequence<std::int32_t> loops;  // those around the value, the innermost first
+  for (std::int32_t loop = graph.at(like.index()).loop; loop >= 0; loop = graph.loop_at(loop).outer)
+    loops.push_back(loop);
+  shape dims = like.dims();
+  if (dims.rank + loops.size() > max_rank) return graph.fail(problem::wrong_rank, "dropout_mask", dims, {});
+  for (int l = 0; l < loops.size(); ++l) {
+    for (int d = dims.rank++; d > 0; --d) dims.extent[d] = dims.extent[d - 1];
+    dims.extent[0] = graph.loop_at(loops[l]).turns;
+  }
+  value mask = graph.add({.kind = op::dropout_mask, .dims = dims, .attr = {.scale = rate, .stream = stream}});
+  for (int l = loops.size() - 1; l >= 0; --l) mask = turn(mask, loops[l]);
+  return mask;
 }
 
 }  // namespace vivace::inline VIVACE_TARGET::ops

@@ -33,6 +33,7 @@ constexpr graph reordered(const graph& from, const sequence<std::int32_t>& order
   result.inputs = rename(from.inputs);
   result.outputs = rename(from.outputs);
   result.settings = rename(from.settings);
+  result.loops = from.loops;
   result.layers = from.layers;
   for (layer_record& layer : result.layers)
     if (layer.output >= 0) layer.output = moved[layer.output];
@@ -40,13 +41,86 @@ constexpr graph reordered(const graph& from, const sequence<std::int32_t>& order
     if (moved[store.target] >= 0 && moved[store.value] >= 0)
       result.assignments.push_back({moved[store.target], moved[store.value]});
   if (from.loss >= 0) result.loss = moved[from.loss];
+  result.gradients.reserve(from.gradients.size());
+  for (int g = 0; g < from.gradients.size(); ++g)
+    result.gradients.push_back(from.gradients[g] < 0 ? -1 : moved[from.gradients[g]]);
   result.mistake = from.mistake;
   return result;
 }
 
+/// Where the nodes of each loop begin and end, those of inner loops with them; empty if a loop has none. They stand
+/// together.
+struct loop_ranges {
+  sequence<std::int32_t> begin;
+  sequence<std::int32_t> end;
+
+  constexpr explicit loop_ranges(const graph& from) : begin(from.loops.size(), 0), end(from.loops.size(), 0) {
+    for (std::int32_t index = 0; index < from.nodes.size() && !from.loops.empty(); ++index)
+      for (std::int32_t l = from.nodes[index].loop; l >= 0; l = from.loops[l].outer) {
+        if (end[l] == 0) begin[l] = index;
+        end[l] = index + 1;
+      }
+  }
+};
+
+/// Puts the nodes of each loop together, in front of the first result of the loop; the order stays otherwise. All that a
+/// loop reads stands in front of its first result already.
+constexpr graph with_loops_together(graph from) {
+  if (from.loops.empty()) return from;
+  const int count = from.nodes.size();
+  const int levels = from.loops.size() + 1;
+  sequence<std::int32_t> next(count, -1);  // node of the same level: outside of loops, or of one loop
+  sequence<std::int32_t> head(levels, -1);
+  for (std::int32_t index = count - 1; index >= 0; --index) {
+    next[index] = head[from.nodes[index].loop + 1];
+    head[from.nodes[index].loop + 1] = index;
+  }
+  sequence<std::int32_t> order;
+  order.reserve(count);
+  sequence<std::int32_t> interrupted;  // nodes that wait for a loop's
+  std::int32_t index = head[0];
+  while (index >= 0 || !interrupted.empty()) {
+    if (index < 0) {
+      index = interrupted.back();
+      interrupted.pop_back();
+    } else if (is_loop_result(from.nodes[index].kind)) {
+      const std::int32_t level = from.nodes[from.nodes[index].operand[0]].loop + 1;
+      const std::int32_t first = head[level];
+      head[level] = -1;
+      if (first >= 0) {
+        interrupted.push_back(index);
+        index = first;
+        continue;
+      }
+    }
+    order.push_back(index);
+    index = next[index];
+  }
+  return reordered(from, order);
+}
+
+/// The node that must be listed before a result of a loop, beside its operand: what the loop computes for its other
+/// results and for the next turn belongs in front of all that reads a result. -1 if there is none.
+/// @param results those of all loops
+constexpr std::int32_t unlisted_of_loop(const graph& from, const sequence<std::int32_t>& results, std::int32_t result,
+                                        const sequence<char>& listed) {
+  const std::int32_t loop = from.nodes[from.nodes[result].operand[0]].loop;
+  for (int r = 0; r < results.size(); ++r) {
+    const std::int32_t operand = from.nodes[results[r]].operand[0];
+    if (from.nodes[operand].loop == loop && listed[operand] == 0) return operand;
+  }
+  for (int s = 0; s < from.assignments.size(); ++s) {
+    const assignment& carry = from.assignments[s];
+    if (from.nodes[carry.target].loop == loop && listed[carry.target] != 0 && listed[carry.value] == 0)
+      return carry.value;
+  }
+  return -1;
+}
+
 /// Lists the nodes below `root` that are not yet listed, each after its operands.
-constexpr void list_depth_first(const graph& from, std::int32_t root, sequence<char>& listed,
-                                sequence<std::int32_t>& order) {
+/// @param results those of all loops
+constexpr void list_depth_first(const graph& from, const sequence<std::int32_t>& results, std::int32_t root,
+                                sequence<char>& listed, sequence<std::int32_t>& order) {
   if (root < 0 || listed[root] != 0) return;
   sequence<std::int32_t> path;  // nodes whose operands are being listed
   path.push_back(root);
@@ -56,6 +130,7 @@ constexpr void list_depth_first(const graph& from, std::int32_t root, sequence<c
     const node& current = from.nodes[top];
     for (int i = 0; i < max_operands && current.operand[i] >= 0 && missing < 0; ++i)
       if (listed[current.operand[i]] == 0) missing = current.operand[i];
+    if (missing < 0 && is_loop_result(current.kind)) missing = unlisted_of_loop(from, results, top, listed);
     if (missing >= 0) {
       path.push_back(missing);
       continue;
@@ -74,16 +149,20 @@ constexpr graph canonical(const graph& from) {
   sequence<char> listed(from.nodes.size(), 0);
   sequence<std::int32_t> order;
   order.reserve(from.nodes.size());
-  list_depth_first(from, from.loss, listed, order);
-  for (const port& output : from.outputs) list_depth_first(from, output.node, listed, order);
+  sequence<std::int32_t> results;
+  for (std::int32_t index = 0; index < from.nodes.size() && !from.loops.empty(); ++index)
+    if (is_loop_result(from.nodes[index].kind)) results.push_back(index);
+  list_depth_first(from, results, from.loss, listed, order);
+  for (const port& output : from.outputs) list_depth_first(from, results, output.node, listed, order);
   for (const assignment& store : from.assignments) {
-    list_depth_first(from, store.target, listed, order);
-    list_depth_first(from, store.value, listed, order);
+    if (from.nodes[store.target].kind == op::carried) continue;  // listed with what its loop leaves, if anything
+    list_depth_first(from, results, store.target, listed, order);
+    list_depth_first(from, results, store.value, listed, order);
   }
-  for (const variable& parameter : from.parameters) list_depth_first(from, parameter.node, listed, order);
-  for (const variable& state : from.states) list_depth_first(from, state.node, listed, order);
-  for (const port& input : from.inputs) list_depth_first(from, input.node, listed, order);
-  graph result = reordered(from, order);
+  for (const variable& parameter : from.parameters) list_depth_first(from, results, parameter.node, listed, order);
+  for (const variable& state : from.states) list_depth_first(from, results, state.node, listed, order);
+  for (const port& input : from.inputs) list_depth_first(from, results, input.node, listed, order);
+  graph result = with_loops_together(reordered(from, order));
   // Tables follow the nodes: insertion sort, since they are nearly in order already.
   const auto sort = [](auto& table) {
     for (int i = 1; i < table.size(); ++i)
@@ -102,6 +181,24 @@ constexpr graph canonical(const graph& from) {
   return result;
 }
 
+/// Marks all that the marked nodes up to `last` are computed from.
+constexpr void mark_ancestors(const graph& from, std::int32_t last, sequence<char>& marked) {
+  for (bool again = true; again;) {
+    for (std::int32_t index = last; index >= 0; --index) {
+      const node& current = from.nodes[index];
+      if (marked[index] != 0)
+        for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) marked[current.operand[i]] = 1;
+    }
+    again = false;  // the turn before made what is carried, of nodes that may have been passed
+    for (int s = 0; s < from.assignments.size() && !from.loops.empty(); ++s) {
+      const assignment& store = from.assignments[s];
+      if (from.nodes[store.target].kind != op::carried || store.target > last || marked[store.target] == 0) continue;
+      again = again || marked[store.value] == 0;
+      marked[store.value] = 1;
+    }
+  }
+}
+
 /// Drops nodes that no result, assignment or table needs; the order stays.
 constexpr graph without_dead_code(const graph& from) {
   sequence<char> alive(from.nodes.size(), 0);
@@ -110,13 +207,11 @@ constexpr graph without_dead_code(const graph& from) {
   };
   keep(from.loss);
   for (const port& output : from.outputs) keep(output.node);
-  for (const assignment& store : from.assignments) keep(store.value);
-  for (std::int32_t index = from.nodes.size() - 1; index >= 0; --index) {
-    const node& current = from.nodes[index];
-    if (is_source(current.kind) && current.kind != op::constant) alive[index] = 1;
-    if (alive[index] != 0)
-      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) alive[current.operand[i]] = 1;
-  }
+  for (const assignment& store : from.assignments)
+    if (from.nodes[store.target].kind != op::carried) keep(store.value);
+  for (std::int32_t index = 0; index < from.nodes.size(); ++index)
+    if (is_source(from.nodes[index].kind) && from.nodes[index].kind != op::constant) keep(index);
+  mark_ancestors(from, from.nodes.size() - 1, alive);
   sequence<std::int32_t> order;
   order.reserve(from.nodes.size());
   for (std::int32_t index = 0; index < from.nodes.size(); ++index)
@@ -136,6 +231,7 @@ constexpr std::int32_t end_of_epilogue(const graph& from, const sequence<std::in
   if (!takes_epilogue(from.nodes[index].kind)) return index;
   for (std::int32_t user = only_user[index]; user >= 0; user = only_user[user]) {
     if (!is_elementwise(from.nodes[user].kind) || from.nodes[user].dims != from.nodes[index].dims) break;
+    if (from.nodes[user].loop != from.nodes[index].loop) break;
     index = user;
   }
   return index;
@@ -154,7 +250,8 @@ constexpr graph with_updates_placed(const graph& from, const sequence<update_ran
       std::int32_t read = current.operand[i];
       only_user[read] = only_user[read] == -1 ? index : -2;
       last_reader[read] = index;
-      while (from.nodes[read].kind == op::reshape) {  // reading an alias reads what it stands for
+      // Reading an alias, or a part, reads what it stands for.
+      while (from.nodes[read].kind == op::reshape || from.nodes[read].kind == op::turn) {
         read = from.nodes[read].operand[0];
         last_reader[read] = index;
       }
@@ -162,6 +259,7 @@ constexpr graph with_updates_placed(const graph& from, const sequence<update_ran
   }
   sequence<std::int32_t> target_of(from.nodes.size(), -1);
   for (const assignment& store : from.assignments) target_of[store.value] = store.target;
+  const loop_ranges loops(from);
   // Updates that wait for node i form the list next[...] that starts at head[i].
   sequence<std::int32_t> head(first_update + 1, -1);
   sequence<std::int32_t> next(updates.size(), -1);
@@ -178,6 +276,7 @@ constexpr graph with_updates_placed(const graph& from, const sequence<update_ran
       const std::int32_t done = reader < 0 ? -1 : end_of_epilogue(from, only_user, reader);
       if (done > waits_for) waits_for = done;
     }
+    for (std::int32_t l = from.nodes[waits_for].loop; l >= 0; l = from.loops[l].outer) waits_for = loops.end[l] - 1;
     next[u] = head[waits_for];
     head[waits_for] = u;
   }
@@ -197,32 +296,44 @@ constexpr sequence<std::int32_t> last_readers(const graph& from) {
   sequence<std::int32_t> result(from.nodes.size(), -1);
   for (std::int32_t index = 0; index < from.nodes.size(); ++index) {
     const node& current = from.nodes[index];
-    if (current.kind == op::reshape) continue;
+    if (is_view(current.kind)) continue;
     for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
       std::int32_t read = current.operand[i];
-      while (from.nodes[read].kind == op::reshape) read = from.nodes[read].operand[0];
+      while (from.nodes[read].kind == op::reshape || from.nodes[read].kind == op::turn)
+        read = from.nodes[read].operand[0];
       result[read] = index;
     }
   }
   return result;
 }
 
-/// Adds copies to the end of the step where a new value cannot be made in the place of the old one: because the old one
-/// is still read, because what makes the new one reads the old one in another order than it writes, or because the new
-/// one stands elsewhere already.
+/// Adds copies to the end of the step, or of the loop's turn, where a new value cannot be made in the place of the old
+/// one: because the old one is still read, because what makes the new one reads the old one in another order than it
+/// writes, or because the new one stands elsewhere already.
 constexpr graph with_late_stores(graph from) {
+  if (from.assignments.empty()) return from;
   graph result = std::move(from);
+  for (int s = result.assignments.size() - 1; s >= 0; --s) {  // what is carried unchanged needs no store
+    const assignment& store = result.assignments[s];
+    if (store.target == store.value && result.nodes[store.target].kind == op::carried) result.assignments.erase(s);
+  }
+  const int count = result.nodes.size();
+  const loop_ranges loops(result);
   const auto copy = [&](assignment& store) {
     const shape dims = result.nodes[store.target].dims;
-    result.nodes.push_back({.kind = op::affine, .dims = dims, .operand = {store.value, -1, -1}});
+    const std::int32_t loop = result.nodes[store.target].loop;
+    result.nodes.push_back({.kind = op::affine, .dims = dims, .operand = {store.value, -1, -1}, .loop = loop});
     store.value = result.nodes.size() - 1;
   };
-  sequence<char> stores(result.nodes.size(), 0);
+  sequence<char> stores(count, 0);
   for (const assignment& store : result.assignments)
     if (stores[store.value] < 2) ++stores[store.value];
+  for (std::int32_t index = 0; index < count && !result.loops.empty(); ++index)
+    if (result.nodes[index].kind == op::stack) ++stores[result.nodes[index].operand[0]];
   for (assignment& store : result.assignments) {
-    const op kind = result.nodes[store.value].kind;
-    if (is_source(kind) || kind == op::reshape || stores[store.value] > 1) copy(store);
+    const node& value = result.nodes[store.value];
+    const bool elsewhere = value.loop != result.nodes[store.target].loop || stores[store.value] > 1;
+    if (is_source(value.kind) || is_view(value.kind) || elsewhere) copy(store);
   }
   const sequence<std::int32_t> last_reader = last_readers(result);
   for (assignment& store : result.assignments) {
@@ -230,7 +341,21 @@ constexpr graph with_late_stores(graph from) {
     const bool in_place = reader == store.value && is_elementwise(result.nodes[reader].kind);
     if (reader >= store.value && !in_place) copy(store);
   }
-  return result;
+  if (result.loops.empty() || result.nodes.size() == count) return result;
+  // Copies of a loop belong at its end.
+  sequence<std::int32_t> order;
+  order.reserve(result.nodes.size());
+  const auto add_copies_of = [&](std::int32_t loop) {
+    for (std::int32_t made = count; made < result.nodes.size(); ++made)
+      if (result.nodes[made].loop == loop) order.push_back(made);
+  };
+  for (std::int32_t index = 0; index < count; ++index) {
+    order.push_back(index);
+    for (std::int32_t l = result.nodes[index].loop; l >= 0; l = result.loops[l].outer)
+      if (loops.end[l] == index + 1) add_copies_of(l);
+  }
+  add_copies_of(-1);
+  return reordered(result, order);
 }
 
 }  // namespace vivace::inline VIVACE_TARGET

@@ -14,6 +14,7 @@ enum class space : std::uint8_t { none, parameter, state, input, setting, litera
 struct location {
   space where = space::none;
   std::int64_t offset = 0;
+  std::int32_t stride = -1;  ///< how it moves from turn to turn of a loop: index into plan::strides; -1: it stays
   constexpr bool operator==(const location&) const = default;
 };
 
@@ -79,6 +80,21 @@ struct command {
   [[nodiscard]] constexpr bool has_program() const { return instructions > 0; }
 };
 
+/// How far a location moves in each turn of a loop.
+struct turn_stride {
+  std::int32_t loop = -1;     ///< index into plan::loops
+  std::int64_t elements = 0;  ///< below zero: so many a sample
+  std::int32_t outer = -1;    ///< how it moves in a loop around: index into plan::strides, or -1
+};
+
+/// Commands that run once a turn, those of inner loops among them.
+struct command_loop {
+  std::int32_t first = 0;
+  std::int32_t end = 0;
+  std::int32_t turns = 1;
+  bool reverse = false;
+};
+
 /// The commands of a graph and the memory they run in. Sizes count elements, at a batch of `batch` samples.
 struct plan {
   sequence<command> commands;
@@ -88,6 +104,8 @@ struct plan {
   sequence<location> parameters;  ///< of each entry of the graph's table
   sequence<location> states;
   sequence<location> outputs;
+  sequence<command_loop> loops;  ///< in the order in which they start
+  sequence<turn_stride> strides;
   location loss;
   std::int64_t parameter_size = 0;
   std::int64_t state_size = 0;

@@ -1,6 +1,7 @@
 #pragma once
 #include <utility>
 
+#include <vivace/graph/order.hpp>
 #include <vivace/graph/plan.hpp>
 
 namespace vivace::inline VIVACE_TARGET {
@@ -12,10 +13,13 @@ using workspace_rule = std::int64_t (*)(const command&, std::int32_t samples);
 constexpr std::int64_t no_workspace(const command&, std::int32_t) { return 0; }
 
 /// Turns groups into commands and gives every value its place, so that values which never live at once share memory.
+///
+/// What a loop reads from outside, carries, or leaves behind has its memory as long as the loop runs; the rest of its
+/// values have theirs within each turn.
 class planner {
  public:
   constexpr planner(const graph& from, const fusion& groups, std::int32_t batch, workspace_rule workspace)
-      : graph_(from), fusion_(groups), workspace_(workspace) {
+      : graph_(from), fusion_(groups), workspace_(workspace), ranges_(from) {
     plan_.batch = batch;
   }
 
@@ -27,10 +31,15 @@ class planner {
     stored_to_.resize(count, -1);
     place_sources();
     for (const assignment& store : graph_.assignments) stored_to_[store.value] = store.target;
+    find_owners();
     order_members();
     find_last_uses();
-    for (std::int32_t root = 0; root < count; ++root)
-      if (fusion_.group[root] == root) make_command(root);
+    for (std::int32_t index = 0; index < count; ++index) {
+      begin_loops(index);
+      if (is_view(graph_.nodes[index].kind)) place_view(index);
+      if (fusion_.group[index] == index) make_command(index);
+      end_loops(index);
+    }
     for (const port& output : graph_.outputs) plan_.outputs.push_back(place_[fusion_.base[output.node]]);
     if (graph_.loss >= 0) plan_.loss = place_[fusion_.base[graph_.loss]];
     plan_.arena_size = arena_.top();
@@ -58,6 +67,83 @@ class planner {
       if (graph_.nodes[index].kind == op::constant) place_[index] = {space::literal, index};
   }
 
+  /// Says whose memory each value lies in: another value's if it names that, is stacked there or carried on there.
+  constexpr void find_owners() {
+    const int count = graph_.nodes.size();
+    owner_.resize(count);
+    for (std::int32_t index = 0; index < count; ++index) {
+      const node& current = graph_.nodes[index];
+      const bool names_memory = is_view(current.kind) && current.kind != op::stack;
+      owner_[index] = names_memory ? owner_[current.operand[0]] : index;
+    }
+    if (graph_.loops.empty()) return;
+    for (const assignment& store : graph_.assignments)
+      if (graph_.nodes[store.target].kind == op::carried) owner_[store.value] = owner_[store.target];
+    stack_.resize(count, -1);
+    for (std::int32_t index = count - 1; index >= 0; --index) {  // the stack of a stack comes after it
+      const node& current = graph_.nodes[index];
+      if (current.kind != op::stack) continue;
+      stack_[current.operand[0]] = index;
+      owner_[current.operand[0]] = owner_[index];
+    }
+    // What reads an alias of such a value was given the value itself as its owner.
+    for (std::int32_t index = 0; index < count; ++index) {
+      const node& current = graph_.nodes[index];
+      if (is_view(current.kind) && current.kind != op::stack) owner_[index] = owner_[current.operand[0]];
+    }
+    loop_of_.resize(graph_.loops.size(), -1);
+    last_root_.resize(graph_.loops.size(), -1);
+    for (std::int32_t index = 0; index < count; ++index)
+      for (std::int32_t l = fusion_.group[index] == index ? graph_.nodes[index].loop : -1; l >= 0; l = graph_.loops[l].outer)
+        last_root_[l] = index;
+  }
+
+  /// The last command that must be done before memory can be used for something else that `root` reads or writes.
+  [[nodiscard]] constexpr std::int32_t release_point(std::int32_t root, std::int32_t owner) const {
+    const std::int32_t home = graph_.nodes[owner].loop;
+    std::int32_t loop = graph_.nodes[root].loop;
+    if (loop == home) return root;
+    while (graph_.loops[loop].outer != home) loop = graph_.loops[loop].outer;
+    return last_root_[loop];
+  }
+
+  /// Notes the loops that begin with a node, and makes room for what they leave behind.
+  constexpr void begin_loops(std::int32_t index) {
+    for (std::int32_t l = 0; l < graph_.loops.size(); ++l) {  // outer ones first
+      if (ranges_.begin[l] != index || ranges_.end[l] == 0) continue;
+      loop_of_[l] = plan_.loops.size();
+      plan_.loops.push_back({plan_.commands.size(), 0, graph_.loops[l].turns, graph_.loops[l].reverse});
+      for (std::int32_t inner = index; inner < ranges_.end[l]; ++inner)
+        if (graph_.nodes[inner].loop == l && stack_[inner] >= 0) {
+          const std::int32_t stack = stack_[inner];
+          place_[stack] = destination(stack);
+          place_[inner] = moving(place_[stack], l, graph_.nodes[inner].dims);
+        }
+    }
+  }
+  /// Closes the loops that end with a node, and gives back what they needed until then.
+  constexpr void end_loops(std::int32_t index) {
+    for (std::int32_t l = graph_.nodes[index].loop; l >= 0 && ranges_.end[l] == index + 1; l = graph_.loops[l].outer) {
+      plan_.loops[loop_of_[l]].end = plan_.commands.size();
+      for (std::int32_t inner = ranges_.begin[l]; inner <= index; ++inner) {
+        const node& current = graph_.nodes[inner];
+        for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i)
+          give_back(owner_[current.operand[i]], last_root_[l]);
+      }
+    }
+  }
+  constexpr location moving(location from, std::int32_t loop, const shape& part) {
+    plan_.strides.push_back({loop_of_[loop], part.per_sample() ? -part.size() : part.size(), from.stride});
+    from.stride = plan_.strides.size() - 1;
+    return from;
+  }
+  constexpr void place_view(std::int32_t index) {
+    const node& current = graph_.nodes[index];
+    if (current.kind == op::reshape || current.kind == op::stack) return;
+    const location from = place_[fusion_.base[current.operand[0]]];
+    place_[index] = current.kind == op::turn ? moving(from, current.loop, current.dims) : from;
+  }
+
   /// Links the members of each group in ascending order.
   constexpr void order_members() {
     next_member_.resize(graph_.nodes.size(), -1);
@@ -78,18 +164,23 @@ class planner {
       const node& current = graph_.nodes[index];
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
         const std::int32_t base = fusion_.base[current.operand[i]];
-        if (fusion_.group[base] != root && last_use_[base] < root) last_use_[base] = root;
+        if (fusion_.group[base] != root) use(owner_[base], root);
       }
+      if (owner_[index] != index) use(owner_[index], root);
     }
-    for (const port& output : graph_.outputs) last_use_[fusion_.base[output.node]] = forever;
-    if (graph_.loss >= 0) last_use_[fusion_.base[graph_.loss]] = forever;
+    for (const port& output : graph_.outputs) last_use_[owner_[output.node]] = forever;
+    if (graph_.loss >= 0) last_use_[owner_[graph_.loss]] = forever;
+  }
+  constexpr void use(std::int32_t owner, std::int32_t root) {
+    const std::int32_t until = release_point(root, owner);
+    if (last_use_[owner] < until) last_use_[owner] = until;
   }
 
   [[nodiscard]] constexpr std::int64_t size_of(std::int32_t index) const {
     return aligned_size(graph_.nodes[index].dims.size_at(plan_.batch));
   }
   [[nodiscard]] constexpr bool is_stored(std::int32_t index) const {
-    return stored_to_[index] >= 0 || last_use_[index] >= 0;
+    return stored_to_[index] >= 0 || last_use_[owner_[index]] >= 0;
   }
   [[nodiscard]] constexpr bool in_group(std::int32_t base, std::int32_t root) const {
     return fusion_.group[base] == root;
@@ -135,9 +226,10 @@ class planner {
     }
   }
 
-  /// Memory for a value: its target if it replaces a parameter or state, else a range of the arena.
+  /// Memory for a value: its target if it replaces a parameter or state, its part of a stack, else a range of the arena.
   constexpr location destination(std::int32_t index) {
     if (stored_to_[index] >= 0) return place_[stored_to_[index]];
+    if (!graph_.loops.empty() && stack_[index] >= 0) return place_[index];
     const std::int64_t size = size_of(index);
     plan_.unplanned_size += size;
     return {space::arena, arena_.take(size)};
@@ -254,6 +346,8 @@ class planner {
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
         const std::int32_t base = fusion_.base[current.operand[i]];
         if (last_use_[base] != root || last_read_[base] > member || place_[base].where != space::arena) continue;
+        if (owner_[base] != base || owner_[member] != member || graph_.nodes[base].loop != graph_.nodes[member].loop)
+          continue;
         if (graph_.nodes[base].dims.size() != graph_.nodes[member].dims.size() ||
             graph_.nodes[base].dims.per_sample() != graph_.nodes[member].dims.per_sample())
           continue;
@@ -286,22 +380,31 @@ class planner {
       const node& current = graph_.nodes[member];
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
         const std::int32_t base = fusion_.base[current.operand[i]];
-        if (last_use_[base] != root || place_[base].where != space::arena) continue;
-        last_use_[base] = -1;
-        arena_.give_back(place_[base].offset, size_of(base));
+        if (graph_.nodes[owner_[base]].loop == graph_.nodes[root].loop) give_back(owner_[base], root);
       }
       // A result that nobody asks for still had to be put somewhere.
-      if (member == root && last_use_[member] < 0 && place_[member].where == space::arena)
+      if (member == root && owner_[member] == member && last_use_[member] < 0 && place_[member].where == space::arena)
         arena_.give_back(place_[member].offset, size_of(member));
     }
+  }
+  /// Gives back memory that is used until this command.
+  constexpr void give_back(std::int32_t owner, std::int32_t root) {
+    if (last_use_[owner] != root || place_[owner].where != space::arena) return;
+    last_use_[owner] = -1;
+    arena_.give_back(place_[owner].offset, size_of(owner));
   }
 
   const graph& graph_;
   const fusion& fusion_;
   workspace_rule workspace_;
+  loop_ranges ranges_;
   plan plan_;
   range_allocator arena_;
   sequence<location> place_;
+  sequence<std::int32_t> owner_;      ///< the value whose memory a value lies in
+  sequence<std::int32_t> stack_;      ///< the stack of each value of a loop, -1 for none; empty if there is no loop
+  sequence<std::int32_t> loop_of_;    ///< index into plan::loops of each of the graph's
+  sequence<std::int32_t> last_root_;  ///< the last command of each loop
   sequence<std::int32_t> last_use_;
   sequence<std::int32_t> last_read_;
   sequence<std::int32_t> stored_to_;

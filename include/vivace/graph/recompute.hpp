@@ -1,7 +1,7 @@
 #pragma once
 #include <utility>
 
-#include <vivace/graph/graph.hpp>
+#include <vivace/graph/order.hpp>
 
 namespace vivace::inline VIVACE_TARGET {
 
@@ -14,6 +14,9 @@ inline constexpr int recompute_limit = 8;
 /// one of them (Chen et al., 2016). Beyond that, an elementwise value of the forward pass which is a cheap function of
 /// one tensor that is kept anyway is computed again where the backward pass reads it. Fused into its reader it costs a
 /// few operations in cache; kept, it would cost memory from forward to backward, and reading it bandwidth.
+///
+/// What is in a loop is not repeated here: the sweep that makes the backward loop decides about it. What a loop of the
+/// backward pass reads from outside is repeated, if marked, in front of the loop.
 class recomputation {
  public:
   /// @param backward the first node of the backward pass, which ends the graph
@@ -23,6 +26,7 @@ class recomputation {
   constexpr graph operator()() {
     find_kept();
     find_cheap();
+    const loop_ranges loops(from_);
     moved_.resize(from_.nodes.size(), -1);
     again_.resize(from_.nodes.size(), -1);
     sequence<node> nodes = std::move(from_.nodes);
@@ -31,9 +35,16 @@ class recomputation {
     from_.loss = result_.loss;
     result_.nodes = {};
     result_.nodes.reserve(2 * from_.nodes.size());
+    std::int32_t loop_end = 0;  // of the outermost loop
     for (std::int32_t index = 0; index < from_.nodes.size(); ++index) {
       const node& old = from_.nodes[index];
-      const bool fused = is_elementwise(old.kind) || old.kind == op::sum;
+      if (old.loop >= 0 && index >= loop_end) {
+        std::int32_t outermost = old.loop;
+        while (result_.loops[outermost].outer >= 0) outermost = result_.loops[outermost].outer;
+        loop_end = loops.end[outermost];
+        if (index >= backward_) repeat_for_loop(index, loop_end);
+      }
+      const bool fused = (is_elementwise(old.kind) || old.kind == op::sum) && old.loop < 0;
       std::int32_t operands[max_operands];  // the repetitions they need come first
       for (int i = 0; i < max_operands; ++i)
         operands[i] = old.operand[i] < 0          ? -1
@@ -85,6 +96,7 @@ class recomputation {
     for (std::int32_t index = 0; index < backward_; ++index) {
       const node& current = from_.nodes[index];
       if (kept_[index] != 0 || !is_elementwise(current.kind) || !current.dims.per_sample()) continue;
+      if (current.loop >= 0) continue;
       if (current.kind == op::dropout_mask || current.kind == op::map) continue;
       int cost = 1;
       std::int32_t large = -1;
@@ -110,7 +122,16 @@ class recomputation {
   }
 
   constexpr std::int32_t kept(std::int32_t index) {
-    return index < backward_ && from_.nodes[index].repeat ? marked(index) : moved_[index];
+    return index < backward_ && is_repeated(from_.nodes[index]) ? marked(index) : moved_[index];
+  }
+
+  static constexpr bool is_repeated(const node& old) { return old.repeat && old.loop < 0 && !is_loop_result(old.kind); }
+
+  /// Makes the repetitions that nodes [first, end), a loop of the backward pass, read.
+  constexpr void repeat_for_loop(std::int32_t first, std::int32_t end) {
+    for (std::int32_t index = first; index < end; ++index)
+      for (int i = 0; i < max_operands && from_.nodes[index].operand[i] >= 0; ++i)
+        if (from_.nodes[index].operand[i] < first) (void)kept(from_.nodes[index].operand[i]);
   }
 
   /// The one repetition of a marked value.

@@ -8,7 +8,7 @@ namespace vivace::inline VIVACE_TARGET {
 /// What recurrent layers share: products of the input for all positions at once, and the parameters of the products
 /// with the hidden state.
 struct recurrence {
-  value projected;  ///< [batch, positions, gates * width]
+  value projected;  ///< [positions, batch, gates * width]
   value weight;     ///< [width, gates * width]
   value bias;       ///< [gates * width]
   value start;      ///< zeros [batch, width]
@@ -37,7 +37,8 @@ constexpr bool begin_recurrence(recurrence& made, std::string_view label, value 
   made.width = width;
   made.weight = graph.parameter("hidden_weight", {width, gates * width}, init::orthogonal(), width, width);
   made.bias = graph.parameter("hidden_bias", {gates * width}, init::zeros);
-  made.projected = ops::matmul(input, weight) + bias;
+  const value by_position = ops::transpose(input, {1, 0, 2});
+  made.projected = ops::matmul(by_position, weight) + bias;
   made.start = ops::broadcast(graph.constant(0), {dims[0], width});
   return true;
 }
@@ -55,7 +56,7 @@ struct gru {
     recurrence part;
     if (!begin_recurrence(part, label, input, 3, width)) return input.owner().constant(0);
     value hidden = part.start;
-    const value all = ops::scan(part.projected, 1, hidden, [&](value given, value& state) {
+    const value all = ops::scan(part.projected, 0, hidden, [&](value given, value& state) {
       const value own = part.of(state);
       const value given_gates = part.gate(given, 0, 2);
       const value gates = ops::sigmoid(given_gates + part.gate(own, 0, 2));
@@ -67,7 +68,7 @@ struct gru {
       state = fresh + change;
       return state;
     });
-    return last ? hidden : all;
+    return last ? hidden : ops::transpose(all, {1, 0, 2});
   }
 };
 
@@ -86,7 +87,7 @@ struct lstm {
     struct memory {
       value hidden, cell;
     } state{part.start, part.start};
-    const value all = ops::scan(part.projected, 1, state, [&](value given, memory& carried) {
+    const value all = ops::scan(part.projected, 0, state, [&](value given, memory& carried) {
       const value sums = given + part.of(carried.hidden);
       const value gates = ops::sigmoid(part.gate(sums, 0, 3));
       const value fresh = ops::tanh(part.gate(sums, 3));
@@ -97,7 +98,7 @@ struct lstm {
       carried.hidden = part.gate(gates, 2) * shown;
       return carried.hidden;
     });
-    return last ? state.hidden : all;
+    return last ? state.hidden : ops::transpose(all, {1, 0, 2});
   }
 };
 

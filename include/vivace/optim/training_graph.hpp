@@ -23,6 +23,15 @@ constexpr graph model_graph(const Definition& definition, bool training) {
   return canonical(make.result());
 }
 
+/// A graph that leaves parameters and states as they are.
+constexpr graph without_updates(graph from) {
+  sequence<assignment> kept;
+  for (int s = 0; s < from.assignments.size(); ++s)
+    if (from.nodes[from.assignments[s].target].kind == op::carried) kept.push_back(from.assignments[s]);
+  from.assignments = static_cast<sequence<assignment>&&>(kept);
+  return from;
+}
+
 /// A model with the nodes of its gradients: graph::gradients.
 /// @param flipped test hook: this operation's backward rule changes sign
 constexpr graph differentiated(graph model, op flipped = op::none) {
@@ -35,13 +44,18 @@ constexpr graph differentiated(graph model, op flipped = op::none) {
   const std::int32_t backward = make.result().nodes.size();
   make.result().gradients = reverse_sweep(make, loss, flipped)(wanted);
   if (make.failed()) return make.take();
-  return recomputation(make.take(), backward)();
+  if (make.result().loops.empty()) return recomputation(make.take(), backward)();
+  make.result().gradients.push_back(backward);  // moves with the others: in front of it go copies that loops keep
+  graph together = with_loops_together(make.take());
+  const std::int32_t start = together.gradients.back();
+  together.gradients.pop_back();
+  return recomputation(static_cast<graph&&>(together), start)();
 }
 
 /// The graph of the loss and its gradients: an output for each parameter, with its name, in the table's order; zeros if
 /// the loss does not depend on it.
 constexpr graph gradient_graph(graph model) {
-  model.assignments.clear();
+  model = without_updates(static_cast<graph&&>(model));
   model.outputs.clear();
   builder make(differentiated(static_cast<graph&&>(model)));
   if (make.failed()) return make.take();
@@ -57,7 +71,8 @@ constexpr graph gradient_graph(graph model) {
     const value copy = ops::affine(gradient, 1, 0);
     make.result().outputs.push_back({make.result().parameters[p].name, copy.index()});
   }
-  return without_dead_code(make.result());
+  make.result().gradients.clear();
+  return with_late_stores(without_dead_code(make.result()));
 }
 
 /// The graph of a training step, from a model with its gradients: clipping, and the update of every parameter.
@@ -85,6 +100,7 @@ constexpr graph with_updates(graph model) {
     updates.push_back({begin, make.result().nodes.size()});
   }
   if (make.failed()) return make.take();
+  make.result().gradients.clear();
   const graph placed = with_updates_placed(make.result(), updates);
   return with_late_stores(without_dead_code(placed));
 }
@@ -99,7 +115,7 @@ constexpr graph training_graph(graph model, op flipped = op::none) {
 /// The graph of a forward pass: no updates. Its parameters and states are those of the training graph, in its order.
 constexpr graph prediction_graph(graph model, const graph& training) {
   if (model.mistake.what != problem::none) return model;
-  model.assignments.clear();
+  model = without_updates(static_cast<graph&&>(model));
   const auto adopt = [&](sequence<variable>& own, const sequence<variable>& reference, op kind) {
     sequence<variable> table;
     for (int i = 0; i < reference.size(); ++i) {
@@ -120,7 +136,7 @@ constexpr graph prediction_graph(graph model, const graph& training) {
   sequence<variable> kept;  // the optimiser's states are no business of a forward pass
   for (int i = 0; i < model.states.size() && i < training.states.size(); ++i) kept.push_back(training.states[i]);
   adopt(model.states, kept, op::state);
-  return without_dead_code(model);
+  return with_late_stores(without_dead_code(model));
 }
 
 }  // namespace vivace::inline VIVACE_TARGET
