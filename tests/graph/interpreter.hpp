@@ -1,6 +1,6 @@
 #pragma once
 // The meaning of a graph: each node an array of its own, all nodes from the old values of parameters and states, new
-// values stored at the end. Slow, and simple enough to be believed.
+// values stored at the end; loops turn by turn. Slow, and simple enough to be believed.
 #include <cstdint>
 #include <map>
 #include <string>
@@ -8,6 +8,7 @@
 #include <vector>
 #include <vivace/exec/initialise.hpp>
 #include <vivace/exec/step.hpp>
+#include <vivace/graph/order.hpp>
 #include <vivace/kernel/reference/reference.hpp>
 
 namespace graph_test {
@@ -17,7 +18,11 @@ using numbers = std::vector<double>;
 
 class interpreter {
  public:
-  explicit interpreter(vv::graph from) : graph_(std::move(from)), node_(static_cast<std::size_t>(graph_.nodes.size())) {
+  explicit interpreter(vv::graph from)
+      : graph_(std::move(from)),
+        ranges_(graph_),
+        turn_(static_cast<std::size_t>(graph_.loops.size())),
+        node_(static_cast<std::size_t>(graph_.nodes.size())) {
     const auto start = [&](const vv::sequence<vv::variable>& table, std::uint32_t stream) {
       for (int i = 0; i < table.size(); ++i) {
         const vv::shape& dims = graph_.nodes[table[i].node].dims;
@@ -34,7 +39,6 @@ class interpreter {
     for (std::int32_t index = 0; index < graph_.nodes.size(); ++index) {
       const vv::op kind = graph_.nodes[index].kind;
       if (kind == vv::op::constant) at(index) = {graph_.nodes[index].attr.scale};
-      if (!vv::is_source(kind)) compute(index, context, inputs);
       for (int i = 0; i < graph_.settings.size(); ++i)
         if (graph_.settings[i].node == index) at(index) = {settings[static_cast<std::size_t>(i)]};
       for (int i = 0; i < graph_.inputs.size(); ++i)
@@ -43,8 +47,10 @@ class interpreter {
           at(index).assign(data, data + graph_.nodes[index].dims.size_at(context.samples));
         }
     }
+    run(0, graph_.nodes.size(), -1, context, inputs);
     std::map<std::int32_t, numbers> next;
-    for (const vv::assignment& store : graph_.assignments) next[store.target] = at(store.value);
+    for (const vv::assignment& store : graph_.assignments)
+      if (graph_.nodes[store.target].loop < 0) next[store.target] = at(store.value);
     result_ = node_;
     for (const auto& [target, value] : next) at(target) = value;
   }
@@ -57,6 +63,54 @@ class interpreter {
 
  private:
   numbers& at(std::int32_t index) { return node_[static_cast<std::size_t>(index)]; }
+
+  /// Computes nodes [first, end), which are in a loop or in loops within it.
+  void run(std::int32_t first, std::int32_t end, std::int32_t loop, const vv::step_context& context,
+           const std::vector<const void*>& inputs) {
+    for (std::int32_t index = first; index < end; ++index) {
+      std::int32_t inner = graph_.nodes[index].loop;
+      if (inner == loop) {
+        if (!vv::is_source(graph_.nodes[index].kind)) compute(index, context, inputs);
+        continue;
+      }
+      while (graph_.loops[inner].outer != loop) inner = graph_.loops[inner].outer;
+      run_loop(inner, context, inputs);
+      index = ranges_.end[inner] - 1;
+    }
+  }
+  void run_loop(std::int32_t loop, const vv::step_context& context, const std::vector<const void*>& inputs) {
+    const std::int32_t turns = graph_.loops[loop].turns;
+    std::map<std::int32_t, std::vector<numbers>> parts;  // of values that are stacked
+    for (std::int32_t t = 0; t < turns; ++t) {
+      const auto place = static_cast<std::size_t>(graph_.loops[loop].reverse ? turns - 1 - t : t);
+      turn_[static_cast<std::size_t>(loop)] = place;
+      std::map<std::int32_t, numbers> carried;
+      for (std::int32_t index = ranges_.begin[loop]; index < ranges_.end[loop]; ++index)
+        if (graph_.nodes[index].kind == vv::op::carried && graph_.nodes[index].loop == loop && t == 0)
+          at(index) = at(graph_.nodes[index].operand[0]);
+      if (t > 0)
+        for (const vv::assignment& store : graph_.assignments)
+          if (graph_.nodes[store.target].loop == loop) carried[store.target] = at(store.value);
+      for (const auto& [target, value] : carried) at(target) = value;
+      run(ranges_.begin[loop], ranges_.end[loop], loop, context, inputs);
+      for (const vv::node& result : graph_.nodes)
+        if (result.kind == vv::op::stack && graph_.nodes[result.operand[0]].loop == loop) {
+          auto& kept = parts[result.operand[0]];
+          kept.resize(static_cast<std::size_t>(turns));
+          kept[place] = at(result.operand[0]);
+        }
+    }
+    for (std::int32_t index = 0; index < graph_.nodes.size(); ++index) {
+      const vv::node& result = graph_.nodes[index];
+      if (!vv::is_loop_result(result.kind) || graph_.nodes[result.operand[0]].loop != loop) continue;
+      at(index).clear();
+      if (result.kind == vv::op::stack)
+        for (const numbers& part : parts[result.operand[0]]) at(index).insert(at(index).end(), part.begin(), part.end());
+      if (result.kind == vv::op::last) at(index) = at(result.operand[0]);
+      for (const vv::assignment& store : graph_.assignments)
+        if (result.kind == vv::op::last && store.target == result.operand[0]) at(index) = at(store.value);
+    }
+  }
 
   /// An operand, repeated to a node's extents.
   numbers repeated(std::int32_t operand, const vv::shape& dims, std::int32_t samples) {
@@ -81,6 +135,12 @@ class interpreter {
     const vv::node& node = graph_.nodes[index];
     const vv::shape dims = node.dims.at(context.samples);
     numbers& to = at(index);
+    if (node.kind == vv::op::turn) {
+      const auto part = static_cast<std::ptrdiff_t>(turn_[static_cast<std::size_t>(node.loop)]) * dims.size();
+      const numbers& from = at(node.operand[0]);
+      to.assign(from.begin() + part, from.begin() + part + dims.size());
+    }
+    if (vv::is_view(node.kind) && node.kind != vv::op::reshape) return;  // a loop's results are there already
     to.assign(static_cast<std::size_t>(dims.size()), -77);
     static constexpr auto kernels = vv::kernels_for<vv::reference_kernels, double, all>();
     if (node.kind == vv::op::reshape) {
@@ -111,6 +171,8 @@ class interpreter {
 
   static constexpr vv::op_set all{~std::uint64_t{0} >> (64 - vv::op_count)};
   vv::graph graph_;
+  vv::loop_ranges ranges_;
+  std::vector<std::size_t> turn_;  // of each loop: the part of sequences that it is at
   std::vector<numbers> node_, result_;
 };
 

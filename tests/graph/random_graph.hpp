@@ -6,6 +6,7 @@
 #include <vector>
 #include <vivace/core/random.hpp>
 #include <vivace/graph/differentiate.hpp>
+#include <vivace/nn/scan.hpp>
 
 namespace graph_test {
 
@@ -28,8 +29,8 @@ class random_graph {
   static constexpr int label_bound = 2;  ///< labels are below it
 
   /// @param steps how many operations, about
-  random_graph(std::uint64_t seed, int steps, bool with_products = true)
-      : dice_(seed), with_products_(with_products) {
+  random_graph(std::uint64_t seed, int steps, bool with_products = true, bool with_loops = false)
+      : dice_(seed), with_products_(with_products), with_loops_(with_loops) {
     for (int p = 0; p < 3; ++p) keep(graph_.parameter("p" + std::to_string(p), fixed_shape(), start()));
     for (int s = 0; s < 2; ++s) keep(graph_.state("s" + std::to_string(s), fixed_shape(), start()));
     stored_ = values_;
@@ -86,6 +87,7 @@ class random_graph {
   }
 
   void step() {
+    if (with_loops_ && dice_.often(12)) return loop(any());
     const int kind = dice_.below(with_products_ ? 26 : 20);
     if (kind < 5)
       unary(any());
@@ -205,6 +207,43 @@ class random_graph {
     }
   }
 
+  /// A loop whose body is a random graph too: it may read all that there is, carries some of it, and makes new values.
+  void loop(value from) {
+    if (depth_ == 2 || from.dims().rank == 0) return;
+    int axis = dice_.below(from.dims().rank);
+    if (from.dims()[axis] < 0) return;
+    std::vector<value> state;
+    for (int s = dice_.below(3); s > 0; --s) state.push_back(any());
+    const std::size_t known = values_.size();
+    ++depth_;
+    const value all = vv::ops::scan(from, axis, state, [&](value part, std::vector<value>& carried) {
+      values_.resize(known);
+      values_.push_back(part);
+      for (const value& one : carried) values_.push_back(one);
+      for (int i = 1 + dice_.below(5); i > 0; --i) step();
+      for (value& one : carried) {
+        const std::size_t own = known + 1 + static_cast<std::size_t>(dice_.below(static_cast<int>(carried.size())));
+        if (dice_.often(20)) continue;              // unchanged
+        if (dice_.often(20) && values_[own].dims() == one.dims()) {
+          one = values_[own];                       // another's old value
+          continue;
+        }
+        value next = fitted(one.dims());
+        if (dice_.often(60)) next = tanh(one * 0.5 + next);
+        one = next;
+      }
+      return dice_.often(20) && !carried.empty() ? carried[0] : any();
+    });
+    --depth_;
+    values_.resize(known);
+    if (graph_.result().mistake.what == vv::problem::wrong_rank) {  // too many axes for a stack
+      graph_.result().mistake = {};
+      return;
+    }
+    keep(tanh(all));
+    for (const value& one : state) keep(tanh(one));
+  }
+
   value weight(const vv::shape& dims) {
     return graph_.parameter("w" + std::to_string(graph_.result().parameters.size()), dims, start());
   }
@@ -258,7 +297,7 @@ class random_graph {
     for (int trial = 0; trial < 10; ++trial) {
       const value found = any();
       if (found.dims() == dims) return found;
-      if (!found.dims().per_sample() && found.dims().size() == dims.size()) return vv::ops::reshape(found, dims);
+      if (!found.dims().per_sample() && !dims.per_sample() && found.dims().size() == dims.size()) return vv::ops::reshape(found, dims);
     }
     return broadcast(mean(any()), dims);
   }
@@ -287,7 +326,8 @@ class random_graph {
   }
 
   dice dice_;
-  bool with_products_;
+  bool with_products_, with_loops_;
+  int depth_ = 0;  // of loops
   vv::builder graph_;
   std::vector<value> values_, stored_;
   value labels_, setting_;

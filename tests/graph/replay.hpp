@@ -1,9 +1,10 @@
 #pragma once
-// Replays a plan on memory that remembers which node's value each element holds, and reports the first read of anything
-// but what the graph says. Knows nothing of how the planner works.
+// Replays a plan on memory that remembers which node's value each element holds, and of which turn of its loops, and
+// reports the first read of anything but what the graph says. Knows nothing of how the planner works.
 #include <algorithm>
 #include <string>
 #include <vector>
+#include <vivace/graph/order.hpp>
 #include <vivace/graph/planner.hpp>
 
 namespace graph_test {
@@ -20,11 +21,18 @@ class replay {
   }
 
  private:
-  static constexpr std::int32_t nothing = -1;
+  using tag = std::int64_t;  // a node, and the turns of the loops around it
+  static constexpr tag nothing = -1;
 
   replay(const vv::graph& from, const vv::fusion& groups, const vv::plan& steps)
       : graph_(from), groups_(groups), plan_(steps), arena_(count(steps.arena_size), nothing),
-        parameters_(count(steps.parameter_size), nothing), states_(count(steps.state_size), nothing) {
+        parameters_(count(steps.parameter_size), nothing), states_(count(steps.state_size), nothing), ranges_(from),
+        turn_(count(from.loops.size()), 0), carry_(count(from.nodes.size()), -1) {
+    for (const vv::assignment& store : from.assignments)
+      if (from.nodes[store.target].kind == vv::op::carried) carry_[count(store.target)] = store.value;
+    for (std::int32_t begin = 0; begin < from.nodes.size(); ++begin)
+      for (std::int32_t l = 0; l < from.loops.size(); ++l)
+        if (ranges_.end[l] > 0 && ranges_.begin[l] == begin) loops_.push_back(l);
     for (int p = 0; p < from.parameters.size(); ++p) write(steps.parameters[p], from.parameters[p].node);
     for (int s = 0; s < from.states.size(); ++s) write(steps.states[s], from.states[s].node);
   }
@@ -33,7 +41,7 @@ class replay {
   void complain(const std::string& text) {
     if (mistake_.empty()) mistake_ = "command " + std::to_string(command_) + ": " + text;
   }
-  std::vector<std::int32_t>* memory(const vv::location& place) {
+  std::vector<tag>* memory(const vv::location& place) {
     switch (place.where) {
       case vv::space::arena: return &arena_;
       case vv::space::parameter: return &parameters_;
@@ -43,16 +51,77 @@ class replay {
   }
   [[nodiscard]] std::int64_t size_of(std::int32_t node) const { return graph_.nodes[node].dims.size_at(plan_.batch); }
 
-  void write(const vv::location& place, std::int32_t node) {
-    std::vector<std::int32_t>* to = memory(place);
+  /// A place in the turns that are running.
+  [[nodiscard]] vv::location now(vv::location place) const {
+    for (std::int32_t s = place.stride; s >= 0; s = plan_.strides[s].outer) {
+      const vv::turn_stride& stride = plan_.strides[s];
+      const std::int64_t elements = stride.elements < 0 ? -stride.elements * plan_.batch : stride.elements;
+      place.offset += elements * part(loops_[count(stride.loop)]);
+    }
+    place.stride = -1;
+    return place;
+  }
+  /// The part of sequences that a loop is at.
+  [[nodiscard]] std::int32_t part(std::int32_t loop) const {
+    const std::int32_t turn = turn_[count(loop)];
+    return graph_.loops[loop].reverse ? graph_.loops[loop].turns - 1 - turn : turn;
+  }
+  [[nodiscard]] tag tag_of(std::int32_t node) const {
+    tag made = 0;
+    for (std::int32_t l = graph_.nodes[node].loop; l >= 0; l = graph_.loops[l].outer) made = made * 100 + turn_[count(l)];
+    return made * 1'000'000 + node;
+  }
+  /// What a node's memory holds when the turns are as they are.
+  std::vector<tag> expected(std::int32_t node) {
+    node = groups_.base[node];
+    const vv::node& current = graph_.nodes[node];
+    const std::int32_t operand = current.operand[0];
+    if (current.kind == vv::op::turn) {
+      const std::vector<tag> all = expected(operand);
+      const auto first = all.begin() + part(current.loop) * size_of(node);
+      return {first, first + size_of(node)};
+    }
+    if (current.kind == vv::op::stack) {
+      std::vector<tag> all;
+      const std::int32_t loop = graph_.nodes[operand].loop;
+      const std::int32_t before = turn_[count(loop)];
+      for (std::int32_t p = 0; p < graph_.loops[loop].turns; ++p) {
+        turn_[count(loop)] = graph_.loops[loop].reverse ? graph_.loops[loop].turns - 1 - p : p;
+        const std::vector<tag> one = expected(operand);
+        all.insert(all.end(), one.begin(), one.end());
+      }
+      turn_[count(loop)] = before;
+      return all;
+    }
+    if (current.kind == vv::op::carried || current.kind == vv::op::last) {
+      const std::int32_t carried = current.kind == vv::op::last ? operand : node;
+      const std::int32_t loop = graph_.nodes[carried].loop;
+      const std::int32_t before = turn_[count(loop)];
+      const std::int32_t made_in = current.kind == vv::op::last ? graph_.loops[loop].turns - 1 : before - 1;
+      const std::int32_t value = carry_[count(carried)];
+      if (made_in < 0 || value < 0) return expected(graph_.nodes[carried].operand[0]);
+      turn_[count(loop)] = made_in;
+      std::vector<tag> result = expected(value);
+      turn_[count(loop)] = before;
+      return result;
+    }
+    return std::vector<tag>(count(size_of(node)), tag_of(node));
+  }
+
+  void write(vv::location place, std::int32_t node) {
+    place = now(place);
+    std::vector<tag>* to = memory(place);
     const std::int64_t size = size_of(node);
     if (to == nullptr) return complain("writes node " + std::to_string(node) + " nowhere");
     if (place.offset < 0 || place.offset + size > static_cast<std::int64_t>(to->size()))
       return complain("writes node " + std::to_string(node) + " outside the memory");
-    std::fill_n(to->begin() + place.offset, size, node);
+    std::fill_n(to->begin() + place.offset, size, tag_of(node));
   }
-  void read(const vv::location& place, std::int32_t node) {
+  void read(vv::location place, std::int32_t node) {
+    if (place.where != vv::space::input) place = now(place);
     node = groups_.base[node];
+    while (place.where == vv::space::input && graph_.nodes[node].kind == vv::op::turn)  // moves with its loop
+      node = groups_.base[graph_.nodes[node].operand[0]];
     const vv::op kind = graph_.nodes[node].kind;
     const auto wrong = [&](const std::string& found) {
       complain("wants node " + std::to_string(node) + " (" + std::string(vv::to_string(kind)) + "), finds " + found);
@@ -64,11 +133,14 @@ class replay {
       if (place.where != where || ports[static_cast<int>(place.offset)].node != node) wrong("another input");
       return;
     }
-    const std::vector<std::int32_t>* from = memory(place);
+    const std::vector<tag>* from = memory(place);
     if (from == nullptr) return wrong("no memory");
+    const std::vector<tag> wanted = expected(node);
     for (std::int64_t i = 0; i < size_of(node); ++i)
-      if (const std::int32_t found = (*from)[count(place.offset + i)]; found != node)
-        return wrong("node " + std::to_string(found) + " at element " + std::to_string(i));
+      if (const tag found = (*from)[count(place.offset + i)]; found != wanted[count(i)])
+        return wrong("node " + std::to_string(found % 1'000'000) + " of turn " + std::to_string(found / 1'000'000) +
+                     " at element " + std::to_string(i) + " for node " + std::to_string(wanted[count(i)] % 1'000'000) +
+                     " of turn " + std::to_string(wanted[count(i)] / 1'000'000));
   }
 
   struct range {
@@ -81,10 +153,8 @@ class replay {
   }
 
   void run() {
-    for (const vv::command& current : plan_.commands) {
-      run(current);
-      ++command_;
-    }
+    int loop = 0;
+    run(0, plan_.commands.size(), loop);
     for (int i = 0; i < graph_.outputs.size(); ++i) read(plan_.outputs[i], graph_.outputs[i].node);
     if (graph_.loss >= 0) read(plan_.loss, graph_.loss);
     for (const vv::assignment& store : graph_.assignments) {
@@ -95,6 +165,25 @@ class replay {
     }
   }
 
+  void run(int first, int end, int& next) {
+    while (first < end) {
+      if (next == plan_.loops.size() || plan_.loops[next].first != first) {
+        command_ = first;
+        run(plan_.commands[first++]);
+        continue;
+      }
+      const int own = next;
+      const std::int32_t loop = loops_[count(own)];
+      if (plan_.loops[own].turns != graph_.loops[loop].turns) complain("another loop");
+      for (turn_[count(loop)] = 0; turn_[count(loop)] < graph_.loops[loop].turns; ++turn_[count(loop)]) {
+        next = own + 1;
+        run(first, plan_.loops[own].end, next);
+      }
+      turn_[count(loop)] = 0;
+      first = plan_.loops[own].end;
+    }
+  }
+
   void run(const vv::command& current) {
     std::int32_t root = current.node;
     if (groups_.group[root] >= 0) root = groups_.group[root];
@@ -102,8 +191,9 @@ class replay {
     const bool fed = has_operation && root == current.node && current.has_program();
     std::vector<range> written;
     for (int s = 0; s < current.stores; ++s)
-      written.push_back({plan_.stores[current.first_store + s].to, current.extents.size_at(plan_.batch)});
-    if (current.out.at.where != vv::space::none) written.push_back({current.out.at, current.out.dims.size_at(plan_.batch)});
+      written.push_back({now(plan_.stores[current.first_store + s].to), current.extents.size_at(plan_.batch)});
+    if (current.out.at.where != vv::space::none)
+      written.push_back({now(current.out.at), current.out.dims.size_at(plan_.batch)});
     if (current.workspace.where == vv::space::arena) {
       for (const range& store : written)
         if (overlap(store, {current.workspace, 1})) complain("its workspace is where it writes");
@@ -114,7 +204,7 @@ class replay {
       for (int i = 0; i < node.operands(); ++i) {
         if (fed) continue;  // the program's last value
         read(current.in[i].at, node.operand[i]);
-        const range own{current.in[i].at, size_of(node.operand[i])};
+        const range own{now(current.in[i].at), size_of(node.operand[i])};
         for (const range& store : written)
           if (memory(own.place) != nullptr && overlap(store, own)) complain("overwrites what its operation reads");
       }
@@ -126,7 +216,7 @@ class replay {
     if (fed) {
       for (int l = 0; l < current.loads; ++l) {
         const vv::load& from = plan_.loads[current.first_load + l];
-        if (memory(from.from) != nullptr && overlap({from.from, 1}, {current.out.at, current.out.dims.size_at(plan_.batch)}))
+        if (memory(from.from) != nullptr && overlap({now(from.from), 1}, {now(current.out.at), current.out.dims.size_at(plan_.batch)}))
           complain("its sum goes where its program reads");
       }
     }
@@ -159,7 +249,7 @@ class replay {
       read(from.from, node);
       if (memory(from.from) == nullptr || from.spread.full()) return;
       for (const range& store : written)
-        if (overlap(store, {from.from, size_of(base)})) complain("overwrites what it reads repeatedly");
+        if (overlap(store, {now(from.from), size_of(base)})) complain("overwrites what it reads repeatedly");
     };
     // The operation's values are there before the first instruction runs, whatever the order of nodes.
     if (current.head_register >= 0) set(current.head_register, current.node);
@@ -187,7 +277,11 @@ class replay {
   const vv::graph& graph_;
   const vv::fusion& groups_;
   const vv::plan& plan_;
-  std::vector<std::int32_t> arena_, parameters_, states_;
+  std::vector<tag> arena_, parameters_, states_;
+  vv::loop_ranges ranges_;
+  std::vector<std::int32_t> turn_;   // of each of the graph's loops, the one that runs
+  std::vector<std::int32_t> carry_;  // what each carried value is in the next turn
+  std::vector<std::int32_t> loops_;  // the graph's loop of each of the plan's
   std::string mistake_;
   int command_ = 0;
 };

@@ -49,7 +49,7 @@ class fuser {
       const node& current = graph_.nodes[index];
       result_.base[index] = current.kind == op::reshape ? result_.base[current.operand[0]] : index;
       if (is_view(current.kind)) continue;
-      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) ++fill[result_.base[current.operand[i]] + 1];
+      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) ++fill[whole(current.operand[i]) + 1];
     }
     for (int index = 0; index < count; ++index) fill[index + 1] += fill[index];
     first_user_ = fill;
@@ -58,8 +58,15 @@ class fuser {
       const node& current = graph_.nodes[index];
       if (is_view(current.kind)) continue;
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i)
-        users_[fill[result_.base[current.operand[i]]]++] = index;
+        users_[fill[whole(current.operand[i])]++] = index;
     }
+  }
+
+  /// What must be there before an operand is read: its base, or all of the sequence that it is a part of.
+  [[nodiscard]] constexpr std::int32_t whole(std::int32_t operand) const {
+    std::int32_t base = result_.base[operand];
+    while (graph_.nodes[base].kind == op::turn) base = result_.base[graph_.nodes[base].operand[0]];
+    return base;
   }
 
   /// Shape that a group's program runs over: that of its values, or of what its sum consumes.

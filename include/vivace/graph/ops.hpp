@@ -403,6 +403,11 @@ constexpr value take_rows(value table, value labels) {
 
 /// The part of a sequence [turns, ...] that belongs to the turn of a loop; that is, its place along the first axis.
 constexpr value turn(value sequence, std::int32_t loop) {
+  builder& graph = sequence.owner();
+  std::int32_t base = sequence.index();
+  while (graph.at(base).kind == op::reshape) base = graph.at(base).operand[0];
+  if (graph.at(base).kind == op::constant || graph.at(base).kind == op::setting)  // numbers, not memory
+    sequence = unary(op::affine, sequence);
   return sequence.owner().add({.kind = op::turn,
                                .dims = drop_axes(sequence.dims(), {0}),
                                .operand = {sequence.index(), -1, -1},

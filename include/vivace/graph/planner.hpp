@@ -113,12 +113,14 @@ class planner {
       if (ranges_.begin[l] != index || ranges_.end[l] == 0) continue;
       loop_of_[l] = plan_.loops.size();
       plan_.loops.push_back({plan_.commands.size(), 0, graph_.loops[l].turns, graph_.loops[l].reverse});
-      for (std::int32_t inner = index; inner < ranges_.end[l]; ++inner)
-        if (graph_.nodes[inner].loop == l && stack_[inner] >= 0) {
-          const std::int32_t stack = stack_[inner];
+      for (std::int32_t inner = index; inner < ranges_.end[l]; ++inner) {
+        if (graph_.nodes[inner].loop != l) continue;
+        if (graph_.nodes[inner].kind == op::carried) place_view(inner);
+        if (const std::int32_t stack = stack_[inner]; stack >= 0) {
           place_[stack] = destination(stack);
           place_[inner] = moving(place_[stack], l, graph_.nodes[inner].dims);
         }
+      }
     }
   }
   /// Closes the loops that end with a node, and gives back what they needed until then.
