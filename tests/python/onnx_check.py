@@ -48,7 +48,7 @@ def main():
         subprocess.run([sys.argv[1], "--test-case=onnx: write"], check=True,
                        env={**os.environ, "VIVACE_EXCHANGE_FOLDER": name})
         models = sorted(pathlib.Path(name).glob("*.onnx"))
-        assert [one.stem for one in models] == ["lenet", "mlp", "resnet", "sequence", "zoo"]
+        assert [one.stem for one in models] == ["lenet", "loops", "mlp", "resnet", "sequence", "zoo"]
         names = {one.stem: check(one) for one in models}
         assert {"0.dense.weight", "0.dense.bias"} <= names["mlp"]
         assert {"0.conv2d.weight", "1.batch_norm.running_mean"} <= names["resnet"]

@@ -19,6 +19,7 @@
 #include <vivace/nn/pooling.hpp>
 #include <vivace/nn/recurrent.hpp>
 #include <vivace/nn/residual.hpp>
+#include <vivace/nn/scan.hpp>
 #include <vivace/optim/adam.hpp>
 #include <vivace/train/export_onnx.hpp>
 #include <vivace/train/trainer.hpp>
@@ -102,6 +103,42 @@ vv::graph sequence() {
   return make.take();
 }
 
+/// Loops: in loops, of one turn, backwards, with what does not change and what does not depend on the turn.
+vv::graph loops() {
+  vv::builder make(false);
+  const vv::value x = make.input("x", {vv::rows, 4, 3});
+  const vv::value weight = make.parameter("weight", {3, 3});
+  struct memory {
+    vv::value total, fixed;
+  } state{make.constant(0), make.parameter("row", {3})};
+  const vv::value all = scan(x, 1, state, [&](vv::value part, memory& carried) {
+    vv::value count = carried.total;
+    const vv::value inner = scan(part, 1, count, [&](vv::value one, vv::value& total) {
+      total = tanh(total * 0.5 + reshape(one, {vv::rows, 1}) * carried.fixed);
+      return sum(total, {1});
+    });
+    const vv::value mixed = matmul(inner, weight);
+    carried.total = tanh(mixed + count);
+    return carried.total;
+  });
+  make.output("all", all);
+  make.output("total", state.total);
+  make.output("fixed", sum(state.fixed));
+  make.output("gradient", gradient(sum(square(all)), x));
+  vv::value nothing = make.constant(1);
+  const vv::value halves = scan(x, 2, nothing, [&](vv::value, vv::value& steps) {
+    steps = steps * 0.5;
+    return steps + weight;
+  });
+  make.output("halves", sum(square(halves)));
+  vv::value single = make.constant(2);
+  make.output("single", scan(reshape(x, {vv::rows, 1, 12}), 1, single, [](vv::value part, vv::value& carried) {
+    return carried = carried + part;
+  }));
+  make.result().loss = make.constant(0).index();
+  return make.take();
+}
+
 std::vector<float> numbers(std::int64_t count, std::uint32_t stream) {
   std::vector<float> values;
   for (std::int64_t i = 0; i < count; ++i)
@@ -175,6 +212,7 @@ TEST_CASE("onnx: write") {
 
   save_graph(zoo({vv::rows, 6}), folder + "zoo.");
   save_graph(sequence(), folder + "sequence.");
+  save_graph(loops(), folder + "loops.");
 }
 
 TEST_CASE("onnx: what cannot be exported is said") {

@@ -57,6 +57,13 @@ constexpr std::int64_t flops_of(const graph& from, std::int32_t index) {
   }
 }
 
+/// How often a node runs in a step: the turns of the loops around it.
+constexpr std::int64_t turns_of(const graph& from, std::int32_t index) {
+  std::int64_t turns = 1;
+  for (std::int32_t l = from.nodes[index].loop; l >= 0; l = from.loops[l].outer) turns *= from.loops[l].turns;
+  return turns;
+}
+
 /// Work of each layer for one sample: entry i is layer i of the graph's table, the last entry is all that stands in no
 /// layer, such as the loss.
 /// @param element_bytes size of a number
@@ -71,10 +78,11 @@ constexpr sequence<cost> layer_costs(const graph& from, int element_bytes = 4) {
   for (std::int32_t index = 0; index < from.nodes.size(); ++index) {
     const node& self = from.nodes[index];
     const int layer = place(index);
-    costs[layer].flops += flops_of(from, index);
-    if (self.kind == op::reshape) continue;  // moves nothing: its readers read what it stands for
+    costs[layer].flops += flops_of(from, index) * turns_of(from, index);
+    if (is_view(self.kind)) continue;  // moves nothing: its readers read what it stands for
     for (std::int32_t operand : self.operand) {
-      while (operand >= 0 && from.nodes[operand].kind == op::reshape) operand = from.nodes[operand].operand[0];
+      while (operand >= 0 && (from.nodes[operand].kind == op::reshape || from.nodes[operand].kind == op::turn))
+        operand = from.nodes[operand].operand[0];
       if (operand < 0) continue;
       const op kind = from.nodes[operand].kind;
       const bool enters = is_source(kind) ? kind != op::constant && kind != op::setting : place(operand) != layer;

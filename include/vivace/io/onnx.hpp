@@ -43,14 +43,49 @@ class onnx_model {
   /// Names the extents that are known only when the model runs. -1 is the batch; -128 is 128 rows a sample.
   static std::string symbol(std::int64_t extent) { return extent == -1 ? "batch" : "batch*" + std::to_string(-extent); }
 
-  /// Declares an input. Extents below zero are symbolic. @throws error if the name is taken
+  /// Declares an input, of the body that is under construction if there is one. Extents below zero are symbolic.
+  /// @throws error if the name is taken
   void input(const std::string& name, element type, const extents& dimensions) {
     claim(name);
-    graph_.add_message(graph_input, described(name, type, dimensions));
+    current().add_message(graph_input, described(name, type, dimensions));
   }
-  /// Declares that a tensor, which a node makes, is an output.
+  /// Declares that a tensor, which a node makes, is an output, of the body that is under construction if there is one.
   void output(const std::string& name, element type, const extents& dimensions) {
-    graph_.add_message(graph_output, described(name, type, dimensions));
+    current().add_message(graph_output, described(name, type, dimensions));
+  }
+  /// Starts the body of a loop: inputs, outputs and nodes are the body's until scan(). Bodies may be nested; nodes of a
+  /// body may take what is outside of it.
+  void begin_body() { bodies_.emplace_back(); }
+  /// Ends the body, and adds the loop. The body's inputs are what it carries, then parts of sequences along their first
+  /// axis; its outputs are what it carries to the next turn, then what is put together along a new first axis.
+  /// @param operands start values of what is carried, then the sequences
+  /// @param results  what is carried in the end, then what is put together
+  /// @param reverse  from the sequences' ends to their starts
+  void scan(const std::vector<std::string>& operands, const std::vector<std::string>& results, std::size_t carried,
+            bool reverse) {
+    constexpr int type_graph = 5;
+    protobuf_message body = std::move(bodies_.back());
+    bodies_.pop_back();
+    body.add_text(2, "body");
+    protobuf_message made;
+    for (const std::string& operand : operands) made.add_text(1, operand);
+    for (const std::string& result : results) {
+      claim(result);
+      made.add_text(2, result);
+    }
+    made.add_text(3, results.empty() ? "" : results.front());
+    made.add_text(4, "Scan");
+    protobuf_message attribute;
+    attribute.add_text(1, "body");
+    attribute.add_message(6, body);
+    attribute.add_integer(20, type_graph);
+    made.add_message(5, attribute);
+    add_attribute(made, {"num_scan_inputs", static_cast<std::int64_t>(operands.size() - carried)});
+    if (reverse) {
+      add_attribute(made, {"scan_input_directions", std::vector<std::int64_t>(operands.size() - carried, 1)});
+      add_attribute(made, {"scan_output_directions", std::vector<std::int64_t>(results.size() - carried, 1)});
+    }
+    current().add_message(graph_node, made);
   }
   /// Adds a tensor of known values. @throws error if the name is taken
   template <file_element Value>
@@ -74,15 +109,8 @@ class onnx_model {
     made.add_text(2, result);
     made.add_text(3, result);
     made.add_text(4, kind);
-    for (const onnx_attribute& one : attributes) {
-      constexpr int type_integer = 2, type_integers = 7;
-      protobuf_message attribute;
-      attribute.add_text(1, one.name);
-      for (const std::int64_t value : one.values) attribute.add_integer(one.list ? 8 : 3, value);
-      attribute.add_integer(20, one.list ? type_integers : type_integer);
-      made.add_message(5, attribute);
-    }
-    graph_.add_message(graph_node, made);
+    for (const onnx_attribute& one : attributes) add_attribute(made, one);
+    current().add_message(graph_node, made);
   }
   /// True if a tensor of this name exists.
   [[nodiscard]] bool has(const std::string& name) const { return names_.contains(name); }
@@ -113,6 +141,16 @@ class onnx_model {
  private:
   static constexpr int graph_node = 1, graph_initializer = 5, graph_input = 11, graph_output = 12;
 
+  /// What inputs, outputs and nodes are added to.
+  protobuf_message& current() { return bodies_.empty() ? graph_ : bodies_.back(); }
+  static void add_attribute(protobuf_message& to, const onnx_attribute& one) {
+    constexpr int type_integer = 2, type_integers = 7;
+    protobuf_message attribute;
+    attribute.add_text(1, one.name);
+    for (const std::int64_t value : one.values) attribute.add_integer(one.list ? 8 : 3, value);
+    attribute.add_integer(20, one.list ? type_integers : type_integer);
+    to.add_message(5, attribute);
+  }
   void claim(const std::string& name) {
     if (!names_.insert(name).second)
       throw error("two tensors of an ONNX model have one name", "ONNX model", name,
@@ -140,6 +178,7 @@ class onnx_model {
   }
 
   protobuf_message graph_;
+  std::vector<protobuf_message> bodies_;  // under construction, the innermost last
   std::unordered_set<std::string> names_;
 };
 

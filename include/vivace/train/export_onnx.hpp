@@ -27,16 +27,16 @@ class onnx_export {
       throw error("vivace: the network has nothing to export", "save_onnx", "a graph without outputs",
                   "an output, such as graph.output(\"prediction\", value)");
     names_.resize(static_cast<std::size_t>(graph_.nodes.size()));
-    const std::vector<bool> needed = ancestors_of_outputs();
-    add_sources(needed);
+    needed_ = ancestors_of_outputs();
+    add_sources(needed_);
     for (int i = 0; i < graph_.nodes.size(); ++i) {
-      if (!needed[static_cast<std::size_t>(i)] || is_source(graph_.nodes[i].kind)) continue;
+      if (!is_needed(i) || is_source(graph_.nodes[i].kind)) continue;
       std::string& name = names_[static_cast<std::size_t>(i)];
       for (const port& output : graph_.outputs)
         if (name.empty() && output.node == i) name = output.name.view();
       if (name.empty()) name = place(i) + "#" + std::to_string(i);
-      translate(graph_.nodes[i], name);
     }
+    translate(0, graph_.nodes.size(), -1);
     for (const port& output : graph_.outputs) {
       const std::string name(output.name.view());
       if (name != name_of(output.node)) made_.node("Identity", {name_of(output.node)}, name);
@@ -74,11 +74,20 @@ class onnx_export {
   [[nodiscard]] std::vector<bool> ancestors_of_outputs() const {
     std::vector<bool> needed(static_cast<std::size_t>(graph_.nodes.size()), false);
     for (const port& output : graph_.outputs) needed[static_cast<std::size_t>(output.node)] = true;
-    for (int i = graph_.nodes.size() - 1; i >= 0; --i)
-      for (int k = 0; needed[static_cast<std::size_t>(i)] && k < graph_.nodes[i].operands(); ++k)
-        needed[static_cast<std::size_t>(graph_.nodes[i].operand[k])] = true;
+    for (bool again = true; again;) {
+      for (int i = graph_.nodes.size() - 1; i >= 0; --i)
+        for (int k = 0; needed[static_cast<std::size_t>(i)] && k < graph_.nodes[i].operands(); ++k)
+          needed[static_cast<std::size_t>(graph_.nodes[i].operand[k])] = true;
+      again = false;
+      for (const assignment& store : graph_.assignments) {
+        const auto target = static_cast<std::size_t>(store.target), value = static_cast<std::size_t>(store.value);
+        if (graph_.nodes[store.target].kind != op::carried || !needed[target] || needed[value]) continue;
+        needed[value] = again = true;
+      }
+    }
     return needed;
   }
+  [[nodiscard]] bool is_needed(std::int32_t index) const { return needed_[static_cast<std::size_t>(index)]; }
 
   /// Inputs, parameters, states and literals.
   void add_sources(const std::vector<bool>& needed) {
@@ -129,6 +138,83 @@ class onnx_export {
     integers extents = extents_of(dims);
     for (std::int64_t& extent : extents) extent = (std::max)(extent, std::int64_t{-1});
     return list(extents);
+  }
+
+  /// Translates nodes [first, end), which are in a loop or in loops within it.
+  void translate(std::int32_t first, std::int32_t end, std::int32_t loop) {
+    for (std::int32_t i = first; i < end; ++i) {
+      const node& from = graph_.nodes[i];
+      std::int32_t inner = from.loop;
+      if (inner == loop) {
+        const bool own = !is_source(from.kind) && (from.kind == op::reshape || !is_view(from.kind));
+        if (is_needed(i) && own) translate(from, name_of(i));
+        continue;
+      }
+      while (graph_.loops[inner].outer != loop) inner = graph_.loops[inner].outer;
+      std::int32_t after = i;
+      for (std::int32_t n = i; n < end; ++n)
+        for (std::int32_t l = graph_.nodes[n].loop; l >= inner; l = graph_.loops[l].outer)
+          if (l == inner) after = n + 1;
+      translate_loop(inner, i, after);
+      i = after - 1;
+    }
+  }
+
+  /// A loop, nodes [first, end), as a Scan.
+  void translate_loop(std::int32_t loop, std::int32_t first, std::int32_t end) {
+    struct flow {
+      std::string operand, input, output, result;
+      shape dims;
+    };
+    std::vector<flow> carried, sequences, stacks;
+    made_.begin_body();
+    const auto take_in = [&](op kind, std::vector<flow>& to) {
+      for (std::int32_t i = first; i < end; ++i)
+        if (const node& from = graph_.nodes[i]; is_needed(i) && from.kind == kind && from.loop == loop)
+          to.push_back({name_of(from.operand[0]), name_of(i), name_of(i) + ".next", name_of(i) + ".last", from.dims});
+    };
+    take_in(op::carried, carried);
+    take_in(op::turn, sequences);
+    if (sequences.empty()) {  // Scan counts its turns by them
+      const std::string turns = step("turns");
+      const std::vector<Real> zeros(static_cast<std::size_t>(graph_.loops[loop].turns), Real(0));
+      made_.constant<Real>(turns, zeros, {graph_.loops[loop].turns});
+      sequences.push_back({turns, turns + ".part", "", "", {}});
+    }
+    for (const std::vector<flow>* inputs : {&carried, &sequences})
+      for (const flow& one : *inputs) made_.input(one.input, real, extents_of(one.dims));
+    translate(first, end, loop);
+    for (flow& one : carried) {
+      std::string value = one.input;
+      for (const assignment& store : graph_.assignments)
+        if (is_needed(store.target) && name_of(store.target) == one.input) value = name_of(store.value);
+      made_.node("Identity", {value}, one.output);
+      made_.output(one.output, real, extents_of(one.dims));
+    }
+    std::vector<std::pair<std::string, std::string>> renamed;  // a result, and the tensor that it is
+    std::vector<std::pair<std::int32_t, std::string>> flattened;
+    for (std::int32_t i = end; i < graph_.nodes.size(); ++i) {
+      const node& from = graph_.nodes[i];
+      if (!is_needed(i) || !is_loop_result(from.kind) || graph_.nodes[from.operand[0]].loop != loop) continue;
+      if (from.kind == op::last) {
+        renamed.emplace_back(name_of(i), name_of(from.operand[0]) + ".last");
+        continue;
+      }
+      const shape& part = graph_.nodes[from.operand[0]].dims;
+      const bool same = part.rank + 1 == from.dims.rank;  // those with too many axes are flattened
+      stacks.push_back({"", "", step(name_of(i)), same ? name_of(i) : step(name_of(i)), part});
+      made_.node("Identity", {name_of(from.operand[0])}, stacks.back().output);
+      made_.output(stacks.back().output, real, extents_of(part));
+      if (!same) flattened.emplace_back(i, stacks.back().result);
+    }
+    std::vector<std::string> operands, results;
+    for (const flow& one : carried) operands.push_back(one.operand), results.push_back(one.result);
+    for (const flow& one : sequences) operands.push_back(one.operand);
+    for (const flow& one : stacks) results.push_back(one.result);
+    made_.scan(operands, results, carried.size(), graph_.loops[loop].reverse);
+    for (const auto& [name, value] : renamed) made_.node("Identity", {value}, name);
+    for (const auto& [index, value] : flattened)
+      made_.node("Reshape", {value, shape_list(graph_.nodes[index].dims)}, name_of(index));
   }
 
   void translate(const node& from, const std::string& result) {
@@ -372,6 +458,7 @@ class onnx_export {
 
   const graph_view& graph_;
   const variables<Real>& values_;
+  std::vector<bool> needed_;  // nodes that an output is computed from
   io::onnx_model made_;
   std::vector<std::string> names_;  // of each node's result
   std::vector<Real> literals_;
