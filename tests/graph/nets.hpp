@@ -7,6 +7,8 @@
 #include <vivace/nn/model.hpp>
 #include <vivace/nn/norm.hpp>
 #include <vivace/nn/pooling.hpp>
+#include <vivace/nn/recompute.hpp>
+#include <vivace/nn/recurrent.hpp>
 #include <vivace/nn/residual.hpp>
 
 namespace graph_test {
@@ -51,6 +53,33 @@ struct small_attention {
     const vv::value logits = matmul(flat, table, false, true);  // the table serves twice
     make.output("prediction", logits);
     return mean(cross_entropy(logits, next));
+  });
+};
+/// Loops, one in another, with values of outside, several results and a mask for each turn; one is computed again.
+struct small_recurrent {
+  static constexpr auto graph = vv::define([](vv::builder& make) {
+    constexpr int positions = 5, width = 3;
+    const vv::value x = make.input("x", {vv::rows, positions, 4});
+    const vv::value label = make.labels("label", {vv::rows});
+    const vv::value hidden = vv::apply(vv::recompute{vv::gru{.width = 6}}, x);
+    const vv::value last = vv::apply(vv::lstm{.width = width, .last = true}, hidden);
+    struct memory {
+      vv::value sum, product;
+    } state{make.constant(0), last};
+    const vv::value all = scan(hidden, 1, state, [&](vv::value part, memory& carried) {
+      const vv::value mixed = vv::apply(vv::dense{width}, part);
+      vv::value inner = carried.product;
+      const vv::value steps = scan(mixed, 1, inner, [&](vv::value one, vv::value& total) {
+        total = tanh(total * 0.5 + reshape(one, {vv::rows, 1}) * last);
+        return sum(total, {1});
+      });
+      carried.sum = carried.sum + steps;
+      carried.product = tanh(inner - carried.sum);
+      return vv::apply(vv::dropout{0.3}, carried.sum * carried.product);
+    });
+    const vv::value logits = mean(all, {1}) + state.product;
+    make.output("prediction", logits);
+    return mean(cross_entropy(logits, label));
   });
 };
 /// A gradient in the loss: differentiated twice.

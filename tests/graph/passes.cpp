@@ -214,6 +214,7 @@ TEST_CASE("plans of networks: nothing reads what is overwritten") {
   check_net<graph_test::small_resnet>("small_resnet");
   check_net<graph_test::small_attention>("small_attention");
   check_net<graph_test::gradient_penalty>("gradient_penalty");
+  check_net<graph_test::small_recurrent>("small_recurrent");
 }
 
 TEST_CASE("the replay notices a plan that is wrong") {

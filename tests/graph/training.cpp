@@ -177,6 +177,7 @@ TEST_CASE("training steps of networks in every kind of plan") {
   check_training<graph_test::small_resnet>("small_resnet");
   check_training<graph_test::small_attention>("small_attention");
   check_training<graph_test::gradient_penalty>("gradient_penalty");
+  check_training<graph_test::small_recurrent>("small_recurrent");
 }
 
 TEST_CASE("the compiler's plan is the run-time plan, command by command") {
@@ -186,6 +187,7 @@ TEST_CASE("the compiler's plan is the run-time plan, command by command") {
   check_compiled<graph_test::small_resnet, vv::cpu_kernels>("small_resnet");
   check_compiled<graph_test::small_attention, vv::cpu_kernels>("small_attention");
   check_compiled<graph_test::gradient_penalty, vv::reference_kernels>("gradient_penalty");
+  check_compiled<graph_test::small_recurrent, vv::cpu_kernels>("small_recurrent");
 }
 
 TEST_CASE("every parameter and the optimiser's states are updated once") {

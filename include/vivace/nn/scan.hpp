@@ -207,7 +207,7 @@ constexpr value scan(value from, int axis, State& state, Body&& body) {
   const value parts = axis_moved(from, d, 0);
   const builder::extent outside = graph.extent_so_far();
   sequence<value> start = values_of(state);
-  for (int attempts = start.size();; --attempts) {
+  for (;;) {
     const std::int32_t loop = graph.begin_loop(turns);
     sequence<value> held;
     for (int s = 0; s < start.size(); ++s) held.push_back(carried(start[s], loop));
@@ -218,12 +218,18 @@ constexpr value scan(value from, int axis, State& state, Body&& body) {
     if (graph.failed()) return result;
     const int changed = first_change(held, next);
     if (changed < 0) return close_loop(state, held, next, result, loop, d);
-    if (attempts == 0 || next.size() != held.size() || !broadcasts_to(held[changed].dims(), next[changed].dims()))
+    sequence<shape> wanted;
+    bool grows = false;  // no shape grows for ever: there are few axes, and a grown one has its extent
+    for (int s = 0; s < next.size() && next.size() == held.size(); ++s) {
+      const bool grown = next[s].dims() != held[s].dims() && broadcasts_to(held[s].dims(), next[s].dims());
+      wanted.push_back(grown ? next[s].dims() : held[s].dims());
+      grows = grows || grown;
+    }
+    if (!grows)
       return graph.fail(problem::carried_shape_changes, "scan", changed < next.size() ? next[changed].dims() : shape{},
                         changed < held.size() ? held[changed].dims() : shape{});
-    const shape wanted = next[changed].dims();
-    graph.cut_back(outside);  // and learn again, from a start of that shape
-    start[changed] = broadcast(start[changed], wanted);
+    graph.cut_back(outside);  // and learn again, from starts of these shapes
+    for (int s = 0; s < start.size(); ++s) start[s] = broadcast(start[s], wanted[s]);
   }
 }
 
