@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <vivace/nn/activations.hpp>
+#include <vivace/nn/map.hpp>
 #include <vivace/nn/recompute.hpp>
 #include <vivace/nn/recurrent.hpp>
 #include <vivace/nn/scan.hpp>
@@ -18,6 +19,13 @@ using gradient_check::operand;
 using vv::rows;
 using vv::value;
 using values = std::vector<value>;
+
+struct cubed {
+  template <class Number>
+  constexpr Number operator()(Number x) const {
+    return x * x * x;
+  }
+};
 
 }  // namespace
 
@@ -171,6 +179,17 @@ TEST_CASE("gradient: in the body of a scan") {
                    return sum(all, {1}) * state;
                  }},
         3, 2);
+}
+
+TEST_CASE("gradient: a functor without a further derivative in a scan is a mistake, not a crash") {
+  vv::builder graph;
+  const value x = graph.input("x", {rows, 3, 2});
+  value state = graph.constant(1);
+  value y = sum(scan(x, 1, state, [](value part, value& carried) {
+    return carried = vv::apply(vv::map<cubed>{}, part) * carried;
+  }));
+  for (int order = 0; order < 4; ++order) y = sum(gradient(y, x));
+  CHECK(graph.result().mistake.what == vv::problem::no_second_derivative);
 }
 
 TEST_CASE("gradient: scan with dropout, and computed again") {

@@ -11,7 +11,7 @@ namespace vivace::inline VIVACE_TARGET {
 /// Every rule is written in operations that have rules themselves, so the result can be differentiated again.
 ///
 /// The gradient of a loop is a loop over the same turns in the other direction. What it reads of a turn, the loop itself
-/// stacks (or, if it is marked for that, the other loop computes it again); what many turns give to one value from
+/// stacks, or, if that is cheap or marked for it, the other loop computes it again; what many turns give to one value from
 /// outside of the loop, it carries and adds up.
 class reverse_sweep {
  public:
@@ -57,6 +57,7 @@ class reverse_sweep {
   /// Passes on what a node has received, or what a loop has, when the first of its results is reached.
   constexpr void visit(std::int32_t index) {
     const op kind = graph_.at(index).kind;
+    if (graph_.failed()) return;
     if (is_loop_result(kind)) {
       const std::int32_t loop = graph_.at(graph_.at(index).operand[0]).loop;
       if (first_result_[loop] == index) differentiate_loop(loop);
@@ -71,8 +72,11 @@ class reverse_sweep {
   /// Adds the contribution that operand `position` of the current node receives.
   constexpr void give(int position, value share) {
     const std::int32_t target = current_.operand[position];
-    if (flipped_ == current_.kind) share = ops::negate(share);
-    give_to(target, ops::sum_to(share, graph_.at(target).dims));
+    give_to(target, ops::sum_to(by_rule_of(current_.kind, share), graph_.at(target).dims));
+  }
+  constexpr value by_rule_of(op kind, value share) const {
+    if (flipped_ == kind) share = ops::negate(share);
+    return share;
   }
   constexpr void give_to(std::int32_t target, value share) {
     std::int32_t& all = adjoint_at_level(target);
@@ -100,7 +104,7 @@ class reverse_sweep {
     else if (current_.kind <= op::conv2d_weight_gradient)
       product_rule(dy);
     else if (current_.kind == op::turn)
-      parts_.push_back({current_.operand[0], dy.index()});
+      parts_.push_back({current_.operand[0], by_rule_of(op::turn, dy).index()});
     else if (current_.kind != op::carried)
       row_rule(dy);
   }
@@ -296,6 +300,8 @@ class reverse_sweep {
     std::int32_t target = -1;
     std::int32_t value = -1;
   };
+  /// Longest chain of cheap operations that is repeated.
+  static constexpr int most_repeated = 4;
   /// What a node had received before a loop in which it gets more.
   struct set_aside {
     std::int32_t target = -1;
@@ -332,7 +338,7 @@ class reverse_sweep {
       made = ops::turn(available(old.operand[0]), loop);
     } else if (old.kind == op::reshape) {
       made = ops::reshape(available(old.operand[0]), old.dims);
-    } else if (old.repeat && old.kind != op::carried && !is_loop_result(old.kind)) {
+    } else if (is_repeated(index)) {
       node again = old;
       for (int i = 0; i < old.operands(); ++i) again.operand[i] = available(old.operand[i]).index();
       again.loop = loop;
@@ -344,6 +350,28 @@ class reverse_sweep {
     }
     if (index <= loss_) available_[index] = made.index();
     return made;
+  }
+  /// True for a value that the backward loop computes again: it is marked for that, or a cheap function of values that
+  /// the backward loop has, or will need anyway.
+  [[nodiscard]] constexpr bool is_repeated(std::int32_t index) const {
+    const node& old = graph_.at(index);
+    if (old.kind == op::carried || is_loop_result(old.kind)) return false;
+    return old.repeat || (is_cheap(old.kind) && is_at_hand(index, 0));
+  }
+  [[nodiscard]] static constexpr bool is_cheap(op kind) {
+    return kind == op::affine || kind == op::negate || kind == op::square || kind == op::add || kind == op::subtract ||
+           kind == op::multiply || kind == op::broadcast || kind == op::slice || kind == op::reshape;
+  }
+  [[nodiscard]] constexpr bool is_at_hand(std::int32_t index, int depth) const {
+    const node& old = graph_.at(index);
+    const bool needed_by_own_rule = old.kind == op::exp || old.kind == op::sqrt || old.kind == op::reciprocal ||
+                                    old.kind == op::tanh || old.kind == op::sigmoid;
+    if (visible(index) || needed_by_own_rule || old.kind == op::carried || old.kind == op::turn) return true;
+    if (index <= loss_ && available_[index] >= 0) return true;
+    if (!is_cheap(old.kind) || depth == most_repeated) return false;
+    for (int i = 0; i < old.operands(); ++i)
+      if (!is_at_hand(old.operand[i], depth + 1)) return false;
+    return true;
   }
   /// The stack of a value of the forward pass; made where that is computed.
   constexpr std::int32_t stacked(std::int32_t index) {
@@ -391,12 +419,13 @@ class reverse_sweep {
     const sequence<contribution> carries = receive_results(loop);
     for (std::int32_t index = loss_; index >= 0; --index)
       if (graph_.at(index).loop == loop) visit(index);
-    if (graph_.failed()) return;
     for (int c = 0; c < carries.size(); ++c) {  // to the turn before; after the first, to the start value
-      const std::int32_t received = adjoint_[carries[c].target];
+      const std::int32_t given_back = adjoint_[carries[c].target];
       const value adjoint = graph_.handle(carries[c].value);
-      if (received >= 0) graph_.carry(adjoint, graph_.handle(received));
-      else graph_.carry(adjoint, zeros(adjoint.dims()));
+      value next;
+      if (given_back >= 0) next = by_rule_of(op::carried, graph_.handle(given_back));
+      else next = zeros(adjoint.dims());
+      graph_.carry(adjoint, next);
     }
     // What each turn gave to values outside is added up.
     sequence<contribution> sums;
@@ -443,10 +472,11 @@ class reverse_sweep {
       const node result = graph_.at(index);
       if (!is_loop_result(result.kind) || graph_.at(result.operand[0]).loop != loop || adjoint_[index] < 0) continue;
       if (result.kind == op::stack) {
-        const value part = ops::turn(graph_.handle(adjoint_[index]), backward_[loop]);
+        const value all = by_rule_of(op::stack, graph_.handle(adjoint_[index]));
+        const value part = ops::turn(all, backward_[loop]);
         give_to(result.operand[0], ops::reshape(part, graph_.at(result.operand[0]).dims));
       } else {
-        at_end[result.operand[0]] = adjoint_[index];
+        at_end[result.operand[0]] = by_rule_of(op::last, graph_.handle(adjoint_[index])).index();
       }
     }
     const int assignments = graph_.result().assignments.size();
