@@ -74,6 +74,8 @@ TEST_CASE("allocations: none in a step") {
   CHECK(in_steps(mlp) == 0);
   vv::trainer convolutional{networks::convolutional{}, vv::batch<16>, vv::sgd_momentum{}, vv::threads{2}, vv::seed{5}};
   CHECK(in_steps(convolutional) == 0);
+  vv::trainer recurrent{networks::recurrent{}, vv::batch<16>, vv::adamw{}, vv::threads{2}, vv::seed{5}};
+  CHECK(in_steps(recurrent) == 0);
 }
 
 TEST_CASE("allocations: none in an epoch with its loader, after the first") {

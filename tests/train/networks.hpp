@@ -11,6 +11,8 @@
 #include <vivace/nn/model.hpp>
 #include <vivace/nn/norm.hpp>
 #include <vivace/nn/pooling.hpp>
+#include <vivace/nn/recompute.hpp>
+#include <vivace/nn/recurrent.hpp>
 
 namespace networks {
 
@@ -36,6 +38,14 @@ struct convolutional {
   static constexpr auto graph = vv::classifier(
       vv::image{2, 8, 8}, vv::classes{3}, vv::conv2d{.filters = 8, .padding = 1}, vv::batch_norm{}, vv::relu{},
       vv::max_pool{2}, vv::conv2d{.filters = 8, .padding = 1}, vv::relu{}, vv::flatten{}, vv::dense{3});
+};
+/// Sequences of 8 places, 3 classes: loops.
+struct recurrent {
+  struct places {
+    [[nodiscard]] constexpr vv::shape dims() const { return {vv::rows, 8, 16}; }
+  };
+  static constexpr auto graph = vv::classifier(places{}, vv::classes{3}, vv::gru{.width = 12},
+                                               vv::recompute{vv::lstm{.width = 8, .last = true}}, vv::dense{3});
 };
 /// Free-form: features and targets.
 struct regression {
