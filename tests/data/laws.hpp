@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <cstring>
+#include <set>
 #include <span>
 #include <thread>
 #include <vector>
 #include <vivace/core/errors.hpp>
+#include <vivace/data/loader.hpp>
 #include <vivace/data/source.hpp>
 #include <vivace/data/transforms.hpp>
 
@@ -109,6 +111,38 @@ void check_transform(const Transform& change, const vivace::shape& of) {
     CHECK_MESSAGE(same_bits(first, apply(change, key)), "threads do not disturb one another");
     other.join();
     CHECK_MESSAGE(same_bits(first, elsewhere), "any thread gives the same bits");
+  }
+}
+
+/// Laws of vivace::data::batch_stream<Batches, Real>, over some epochs.
+/// @param name name(batch, i): what tells the sample at place i of a batch from all others, below `names`
+/// @param drops whether a short last batch is left out
+template <class Real = float, class Batches, class Name>
+void check_batches(Batches& batches, int epochs, bool drops, Name&& name) {
+  static_assert(vivace::data::batch_stream<Batches, Real>);
+  const std::int64_t size = batches.size(), at_once = batches.batch_size();
+  REQUIRE(at_once > 0);
+  CHECK(batches.batches() == (drops ? size / at_once : (size + at_once - 1) / at_once));
+  for (int epoch = 0; epoch < epochs; ++epoch) {
+    batches.start_epoch(epoch);
+    std::set<std::int64_t> names;
+    std::int64_t position = 0, count = 0;
+    while (const vivace::data::batch_view<Real>* batch = batches.next()) {
+      ++count;
+      CHECK_MESSAGE(batch->position == position, "positions ascend");
+      const std::int64_t expected = size - position < at_once ? size - position : at_once;
+      CHECK_MESSAGE(batch->size == expected, "batches are full, less the last one");
+      REQUIRE(batch->size > 0);
+      CHECK(batch->features != nullptr);
+      CHECK((batch->labels != nullptr) == batches.labelled());
+      CHECK((batch->targets != nullptr) == (batches.target_size() > 0));
+      for (int i = 0; i < batch->size; ++i)
+        CHECK_MESSAGE(names.insert(name(*batch, i)).second, "no sample comes twice in an epoch");
+      position += batch->size;
+    }
+    CHECK(count == batches.batches());
+    CHECK_MESSAGE(position == (drops ? size / at_once * at_once : size), "an epoch is complete");
+    CHECK_MESSAGE(batches.next() == nullptr, "an epoch that is over stays so");
   }
 }
 

@@ -15,6 +15,7 @@ struct precision_family {};
 struct seed_family {};
 struct schedule_family {};
 struct clipping_family {};
+struct loading_family {};
 
 /// A value that selects a policy.
 template <class Policy>

@@ -37,6 +37,28 @@ struct batch_view {
   std::int64_t position = 0;             ///< place of the first sample in the order of the epoch
 };
 
+/// What gives out the batches of an epoch, one after another, such as `loader`. A trainer can train on it.
+///
+/// - start_epoch(epoch): goes to the beginning of an epoch; epochs are asked for in ascending order, from any one on.
+/// - next(): the next batch, valid until the next call of start_epoch() or next(); null at the end of the epoch. Every
+///   sample comes once an epoch, unless a short last batch is left out. Batches have batch_size() samples, but for a
+///   short last one; positions ascend from 0 on.
+/// - size(): samples of an epoch, batches(): batches of an epoch.
+/// - sample_shape(), target_size(), labelled(): as in the source; batches have labels or targets accordingly.
+///
+/// The law suite tests/data/laws.hpp checks a model against this text.
+template <class Batches, class Real = float>
+concept batch_stream = requires(Batches& from, const Batches& fixed, int epoch) {
+  from.start_epoch(epoch);
+  { from.next() } -> std::same_as<const batch_view<Real>*>;
+  { fixed.size() } -> std::convertible_to<std::int64_t>;
+  { fixed.batches() } -> std::convertible_to<std::int64_t>;
+  { fixed.batch_size() } -> std::convertible_to<int>;
+  { fixed.sample_shape() } -> std::convertible_to<shape>;
+  { fixed.target_size() } -> std::convertible_to<int>;
+  { fixed.labelled() } -> std::convertible_to<bool>;
+};
+
 /// Whether a background thread prepares batches while the last one is used. The bits are the same.
 enum class prefetch : std::uint8_t {
   automatic,  ///< if a batch is large enough to be worth the waking of a thread

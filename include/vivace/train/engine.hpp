@@ -95,10 +95,11 @@ class training_engine : public training_state {
   }
 
   /// Trains until `epoch_count` epochs are done, counting those done before.
+  /// @param loader what gives out the batches
   /// @param evaluate_now called after each epoch if there is validation data
   /// @throws divergence_error if the loss is not finite
-  template <class Evaluate>
-  const trace& fit(data::loader<Real>& loader, int epoch_count, std::span<const callback_handle> callbacks,
+  template <data::batch_stream<Real> Batches, class Evaluate>
+  const trace& fit(Batches& loader, int epoch_count, std::span<const callback_handle> callbacks,
                    Evaluate&& evaluate_now) {
     check(setup_.training_graph, loader);
     epochs = epoch_count;
@@ -192,7 +193,8 @@ class training_engine : public training_state {
     records.batches.reserve(records.batches.size() + (std::min)(left * static_cast<std::size_t>(batches), most));
   }
 
-  void run_epoch(data::loader<Real>& loader, std::span<const callback_handle> callbacks) {
+  template <class Batches>
+  void run_epoch(Batches& loader, std::span<const callback_handle> callbacks) {
     const clock::time_point start = clock::now();
     clock::duration outside{};  // spent in callbacks
     epoch = progress_.epoch;
@@ -315,7 +317,8 @@ class training_engine : public training_state {
   }
 
   /// @throws error if the loader's samples are not what the graph's inputs are
-  void check(const graph_view& graph, const data::loader<Real>& loader) const {
+  template <class Batches>
+  void check(const graph_view& graph, const Batches& loader) const {
     if (loader.size() < 1)
       throw error("vivace: the data set is empty", "data set", "no samples", "at least one sample");
     if (!columns_.empty()) return;

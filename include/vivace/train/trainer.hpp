@@ -35,6 +35,12 @@ struct augment {
 template <class Transform>
 augment(Transform) -> augment<Transform>;
 
+/// Policy: fit() is given its data, and nobody shares them. The default; data::shared_loader is another.
+struct plain_loader {
+  using family = loading_family;
+  bool operator==(const plain_loader&) const = default;
+};
+
 template <class Type>
 inline constexpr bool is_validation = false;
 template <class Source>
@@ -57,6 +63,7 @@ struct selection {
   static_assert(at_most_one<seed_family>, "vivace: two seeds are given; keep one");
   static_assert(at_most_one<schedule_family>, "vivace: two schedules are given; keep one");
   static_assert(at_most_one<clipping_family>, "vivace: two clippings are given; keep one");
+  static_assert(at_most_one<loading_family>, "vivace: two shared loaders are given; keep one");
 
   using batch_policy = selected_t<batch_family, batch_size<128>, Policies...>;
   using optimiser = selected_t<optimiser_family, sgd, Policies...>;
@@ -65,6 +72,8 @@ struct selection {
   using real = typename selected_t<precision_family, f32, Policies...>::real;
   using schedule = selected_t<schedule_family, constant_rate, Policies...>;
   using clipping = selected_t<clipping_family, no_clipping, Policies...>;
+  using loading = selected_t<loading_family, plain_loader, Policies...>;
+  static constexpr bool shares = !std::is_same_v<loading, plain_loader>;
   template <template <class, int, class, class, class, class> class Form>
   using form = Form<Net, batch_policy::value, optimiser, clipping, typename kernels::table, real>;
   /// A tag is planned by the compiler, a definition that is a value when the trainer is made.
@@ -94,7 +103,8 @@ class trainer {
   explicit trainer(const Net& net, const Policies&... policies)
       : code_(net), optimiser_(select_policy<optimiser_family>(sgd{}, policies...)),
         schedule_(select_policy<schedule_family>(constant_rate{}, policies...)),
-        executor_(select_policy<executor_family>(serial{}, policies...)), engine_(setup(policies...)) {}
+        executor_(select_policy<executor_family>(serial{}, policies...)),
+        loading_(select_policy<loading_family>(plain_loader{}, policies...)), engine_(setup(policies...)) {}
   trainer(const trainer&) = delete;
   trainer& operator=(const trainer&) = delete;
 
@@ -105,25 +115,26 @@ class trainer {
   /// @throws error if the data do not fit the network, the batch is out of range or the loss is not finite
   template <data::source<real> Source, class... Settings>
   trace fit(const Source& set, Settings&&... settings) {
-    static_assert((0 + ... + int{std::is_same_v<std::remove_cvref_t<Settings>, epochs>}) <= 1, "vivace: fit() is given epochs twice; keep one");
-    static_assert((0 + ... + int{std::is_same_v<std::remove_cvref_t<Settings>, batch_of>}) <= 1, "vivace: fit() is given batch_of twice; keep one");
-    static_assert((0 + ... + int{is_validation<std::remove_cvref_t<Settings>>}) <= 1, "vivace: fit() is given validation twice; keep one");
-    static_assert((0 + ... + int{is_augment<std::remove_cvref_t<Settings>>}) <= 1,
-                  "vivace: fit() is given augment twice; compose the two with data::compose");
-    int count = 1;
-    ((count = epochs_of(settings, count)), ...);
-    std::vector<callback_handle> callbacks;
-    (add_callback(callbacks, settings), ...);
-    const auto transform = transform_of(settings...);
-    int samples = batch_limit;
-    ((samples = samples_of(settings, samples)), ...);
-    data::loader<real> batches(set, samples, seed_, {}, transform);
+    static_assert(!shares, "vivace: this trainer takes its data from the hub of its shared_loader: call fit() without a data set");
+    const int samples = samples_of_all(settings...);
+    data::loader<real> batches(set, samples, seed_, {}, transform_of(settings...));
     use_columns_of(set);
     check_classes_of(set);
-    return engine_.fit(batches, count, callbacks, [&](epoch_record& record) {
-      (validate(settings, record), ...);
-      use_columns_of(set);
-    });
+    return fit_on(batches, [&] { use_columns_of(set); }, settings...);
+  }
+  /// Trains on the samples of a hub, if the trainer has the policy data::shared_loader. A change in augment{} is for this
+  /// trainer alone.
+  template <class... Settings>
+    requires(selection<Net, Policies...>::shares)
+  trace fit(Settings&&... settings) {
+    static_assert(std::is_same_v<real, typename chosen::loading::real>, "vivace: the hub prepares other numbers than the trainer computes with; make it a hub<float> or hub<double>");
+    const int samples = samples_of_all(settings...);
+    const int rest = epochs_of_all(settings...) - engine_.progress().epoch;
+    auto batches = loading_.open(samples, rest > 0 ? rest : 1, seed_, transform_of(settings...));
+    const auto use_columns = [&] { engine_.use_columns(loading_.from.column_list()); };
+    use_columns();
+    engine_.check_classes(loading_.from.classes());
+    return fit_on(batches, use_columns, settings...);
   }
 
   /// Loss, accuracy and confusion matrix over a data set.
@@ -158,6 +169,36 @@ class trainer {
   [[nodiscard]] const trace& history() const { return engine_.progress().history; }
 
  private:
+  static constexpr bool shares = chosen::shares;
+
+  template <class... Settings>
+  static int epochs_of_all(const Settings&... settings) {
+    int count = 1;
+    ((count = epochs_of(settings, count)), ...);
+    return count;
+  }
+  template <class... Settings>
+  static int samples_of_all(const Settings&... settings) {
+    int samples = batch_limit;
+    ((samples = samples_of(settings, samples)), ...);
+    return samples;
+  }
+  /// @param use_columns says again what the samples of the batches are, after a validation on others
+  template <data::batch_stream<real> Batches, class UseColumns, class... Settings>
+  trace fit_on(Batches& batches, UseColumns&& use_columns, Settings&... settings) {
+    static_assert((0 + ... + int{std::is_same_v<std::remove_cvref_t<Settings>, epochs>}) <= 1, "vivace: fit() is given epochs twice; keep one");
+    static_assert((0 + ... + int{std::is_same_v<std::remove_cvref_t<Settings>, batch_of>}) <= 1, "vivace: fit() is given batch_of twice; keep one");
+    static_assert((0 + ... + int{is_validation<std::remove_cvref_t<Settings>>}) <= 1, "vivace: fit() is given validation twice; keep one");
+    static_assert((0 + ... + int{is_augment<std::remove_cvref_t<Settings>>}) <= 1,
+                  "vivace: fit() is given augment twice; compose the two with data::compose");
+    std::vector<callback_handle> callbacks;
+    (add_callback(callbacks, settings), ...);
+    return engine_.fit(batches, epochs_of_all(settings...), callbacks, [&](epoch_record& record) {
+      (validate(settings, record), ...);
+      use_columns();
+    });
+  }
+
   template <class Setting>
   static int epochs_of(const Setting& setting, int otherwise) {
     if constexpr (std::is_same_v<Setting, epochs>)
@@ -241,6 +282,7 @@ class trainer {
   typename chosen::optimiser optimiser_;
   typename chosen::schedule schedule_;
   typename chosen::executor::executor executor_;
+  [[no_unique_address]] typename chosen::loading loading_;
   training_engine<real> engine_;
 };
 

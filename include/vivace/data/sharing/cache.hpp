@@ -355,6 +355,15 @@ class sample_cache {
     free_.push_back(at);
   }
 
+  /// Removes a stored version that may still be in preparation: it can be joined for a while.
+  void evict(std::uint32_t at) {
+    const std::uint32_t item = entries_[at].item;
+    const job_set served = entries_[at].served;
+    Payload payload = std::move(entries_[at].payload);
+    remove(at);
+    if (!ring_.empty()) remember(item, std::move(payload), served);
+  }
+
   /// The version to go before a newcomer that `waiting` jobs wait for; none if the newcomer itself is to go.
   template <class NextUse>
   [[nodiscard]] std::uint32_t victim(std::uint32_t item, job_set waiting, NextUse&& next_use) const {
@@ -393,7 +402,7 @@ class sample_cache {
       if (at == none) break;
       room += entries_[at].bytes;
       if (going_.empty() && room >= bytes) {  // nearly always
-        remove(at);
+        evict(at);
         return true;
       }
       going_.push_back(at);
@@ -401,7 +410,7 @@ class sample_cache {
     }
     for (std::size_t i = going_.size(); i-- > 0;) {
       unpin({going_[i], entries_[going_[i]].stamp});
-      if (room >= bytes) remove(going_[i]);
+      if (room >= bytes) evict(going_[i]);
     }
     return room >= bytes;
   }
