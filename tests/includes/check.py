@@ -37,7 +37,7 @@ LIBRARIES = {
     r"xtensor/|xtl/|xsimd/": r"interop/xtensor\.hpp",
     r"benchmark/": r"interop/google_benchmark\.hpp",
     r"dlpack/": r"interop/dlpack\.hpp",
-    r"mpi\.h": r"comm/mpi\.hpp",
+    r"mpi\.h": r"comm/mpi\.hpp|data/cluster_mpi\.hpp",
     r"nccl\.h": r"comm/nccl\.hpp",
     r"cu[a-z_]*\.h|cuda|cub/|thrust/": r".*cuda.*|.*nccl.*|kernel/vendor/.*",
     r"boost/": r"data/.*",

@@ -114,21 +114,21 @@ struct curve_regression {
   double lowest = 1e-5, highest = 10;
   unsigned long long seed = 0;
 
-  /// @param rows a range of features (see curve_features) for each network that was trained to the end; the paper has
+  /// @param samples a range of features (see curve_features) for each network that was trained to the end; the paper has
   /// 200
   /// @param targets its final quality
-  /// @throws error if the rows do not fit the targets or each other, hold what is not finite, or are fewer than two a
+  /// @throws error if the samples do not fit the targets or each other, hold what is not finite, or are fewer than two a
   /// fold
   template <class Rows, number_range Targets>
-  [[nodiscard]] fitted_curve_regression fit(Rows&& rows, Targets&& targets) const {
+  [[nodiscard]] fitted_curve_regression fit(Rows&& samples, Targets&& targets) const {
     fitted_curve_regression result;
     int count = 0;
-    for (const auto& one : rows) {
+    for (const auto& one : samples) {
       const detail::numbers row = detail::numbers_of(one);
       const std::string where = "curve_regression, row " + std::to_string(count);
       if (count == 0) result.width_ = row.size();
       if (row.size() != result.width_)
-        throw error("the rows are not of one length", where, std::to_string(row.size()) + " features",
+        throw error("the samples are not of one length", where, std::to_string(row.size()) + " features",
                     std::to_string(result.width_) + ", as in row 0");
       fitted_curve_regression::append_row(result.nodes_, row, where);
       ++count;
@@ -142,18 +142,18 @@ struct curve_regression {
  private:
   using choice = fitted_curve_regression::choice;
 
-  void check(int rows, const detail::numbers& targets) const {
+  void check(int samples, const detail::numbers& targets) const {
     if (settings < 1) detail::refuse_setting("curve_regression{.settings}", std::to_string(settings), "1 or more");
     if (folds < 2) detail::refuse_setting("curve_regression{.folds}", std::to_string(folds), "2 or more");
     if (!(lowest > 0 && lowest <= highest && detail::is_finite(highest)))
       detail::refuse_setting("curve_regression{.lowest, .highest}",
                              std::to_string(lowest) + " and " + std::to_string(highest), "0 < lowest <= highest");
-    if (rows != targets.size())
-      throw error("the targets do not fit the rows", "curve_regression", std::to_string(targets.size()) + " targets",
-                  std::to_string(rows) + ", one a row");
-    if (rows / 2 < folds)
-      throw error("there are too few rows", "curve_regression", std::to_string(rows),
-                  std::to_string(folds) + " folds of two rows or more");
+    if (samples != targets.size())
+      throw error("the targets do not fit the samples", "curve_regression", std::to_string(targets.size()) + " targets",
+                  std::to_string(samples) + ", one a row");
+    if (samples / 2 < folds)
+      throw error("there are too few samples", "curve_regression", std::to_string(samples),
+                  std::to_string(folds) + " folds of two samples or more");
     for (int i = 0; i < targets.size(); ++i)
       if (!detail::is_finite(targets[i]))
         throw error("a target is not finite", "curve_regression, row " + std::to_string(i), std::to_string(targets[i]),
@@ -173,10 +173,10 @@ struct curve_regression {
       tried.r_squared = cross_validated(result, targets, order, tried);
       if (tried.r_squared > best.r_squared) best = tried;
     }
-    sequence<::svm_node*> rows;
-    for (int i = 0; i < targets.size(); ++i) rows.push_back(result.row(i));
+    sequence<::svm_node*> samples;
+    for (int i = 0; i < targets.size(); ++i) samples.push_back(result.row(i));
     result.chosen_ = best;
-    result.model_ = trained(rows, targets, best);
+    result.model_ = trained(samples, targets, best);
   }
 
   /// Fisher and Yates's shuffle.
@@ -196,7 +196,7 @@ struct curve_regression {
                          const choice& setting) const {
     double total = 0;
     for (int fold = 0; fold < folds; ++fold) {
-      sequence<::svm_node*> rows;
+      sequence<::svm_node*> samples;
       detail::numbers known;
       double mean = 0;
       int held_out = 0;
@@ -205,12 +205,12 @@ struct curve_regression {
           mean += targets[order[i]];
           ++held_out;
         } else {
-          rows.push_back(data.row(order[i]));
+          samples.push_back(data.row(order[i]));
           known.push_back(targets[order[i]]);
         }
       }
       mean /= held_out;
-      ::svm_model* model = trained(rows, known, setting);
+      ::svm_model* model = trained(samples, known, setting);
       double missed = 0, spread = 0;
       for (int i = fold; i < order.size(); i += folds) {
         const double target = targets[order[i]];
@@ -224,8 +224,8 @@ struct curve_regression {
     return total / folds;
   }
 
-  static ::svm_model* trained(sequence<::svm_node*>& rows, detail::numbers& targets, const choice& setting) {
-    const ::svm_problem problem{rows.size(), targets.data(), rows.data()};
+  static ::svm_model* trained(sequence<::svm_node*>& samples, detail::numbers& targets, const choice& setting) {
+    const ::svm_problem problem{samples.size(), targets.data(), samples.data()};
     const ::svm_parameter parameter{::NU_SVR,
                                     ::RBF,
                                     3,

@@ -90,7 +90,7 @@ constexpr void for_each_value(State& state, Visit&& visit) {
     static_assert(std::is_aggregate_v<State>, "vivace: a scan carries values, arrays of values, or structs of these");
     constexpr int count = member_count<State>();
     static_assert(count <= 8, "vivace: a struct that a scan carries has up to eight members; put some into an array");
-    const auto all = [&](auto&... members) { (for_each_value(members, visit), ...); };
+    const auto all = [&](auto&... parts) { (for_each_value(parts, visit), ...); };
     if constexpr (count == 1) {
       auto& [a] = state;
       all(a);
