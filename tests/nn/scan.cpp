@@ -98,7 +98,8 @@ TEST_CASE("scan: what the plain loop gives, for any number of turns and samples"
             const plain expected(&x[first], static_cast<std::size_t>(turns), weight);
             const auto check = [&](const char* name, const numbers& wanted) {
               const double* found = run.run().output(name).data + static_cast<std::size_t>(s) * wanted.size();
-              for (std::size_t i = 0; i < wanted.size(); ++i) CHECK(found[i] == doctest::Approx(wanted[i]).epsilon(1e-12));
+              for (std::size_t i = 0; i < wanted.size(); ++i)
+                CHECK(found[i] == doctest::Approx(wanted[i]).epsilon(1e-12));
             };
             check("all", expected.all);
             check("left", expected.left);
@@ -135,7 +136,9 @@ TEST_CASE("scan: what is carried may be a value, an array, or a struct of both")
                  return total.some[1];
                }));
   std::vector<value> list(3, zero);
-  graph.output("list", scan(x, 1, list, [](value part, std::vector<value>& total) { return total[2] = total[2] + part; }));
+  graph.output("list", scan(x, 1, list, [](value part, std::vector<value>& total) {
+                 return total[2] = total[2] + part;
+               }));
   struct nothing {
   } empty;
   graph.output("empty", scan(x, 1, empty, [](value part, nothing&) { return part * 2.0; }));

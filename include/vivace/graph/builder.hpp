@@ -193,9 +193,9 @@ class builder {
   /// A random stream that nothing else of this graph uses.
   constexpr std::uint32_t new_stream() { return streams_++; }
 
-  /// Adds a node whose shape is known. For operations use the functions of vivace::ops. It runs in the innermost loop of
-  /// its operands, or in `made.loop` if that is further in: what a body computes from outside of it alone, it computes
-  /// once.
+  /// Adds a node whose shape is known. For operations use the functions of vivace::ops. It runs in the innermost loop
+  /// of its operands, or in `made.loop` if that is further in: what a body computes from outside of it alone, it
+  /// computes once.
   constexpr value add(node made) {
     problem found = mistake_of(made);
     if (!graph_.loops.empty() && found == problem::none) found = find_loop(made);

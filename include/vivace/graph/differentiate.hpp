@@ -10,9 +10,9 @@ namespace vivace::inline VIVACE_TARGET {
 ///
 /// Every rule is written in operations that have rules themselves, so the result can be differentiated again.
 ///
-/// The gradient of a loop is a loop over the same turns in the other direction. What it reads of a turn, the loop itself
-/// stacks, or, if that is cheap or marked for it, the other loop computes it again; what many turns give to one value from
-/// outside of the loop, it carries and adds up.
+/// The gradient of a loop is a loop over the same turns in the other direction. What it reads of a turn, the loop
+/// itself stacks, or, if that is cheap or marked for it, the other loop computes it again; what many turns give to one
+/// value from outside of the loop, it carries and adds up.
 class reverse_sweep {
  public:
   /// @param flipped test hook: the contributions of this operation's rule change sign

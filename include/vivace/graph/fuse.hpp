@@ -19,7 +19,7 @@ struct fusion {
 /// runs later than that group. So no value is computed twice and no group waits for itself.
 class fuser {
  public:
-  constexpr explicit fuser(const graph& from) : graph_(from) {}
+  constexpr explicit fuser(const graph& from) : graph_(from), has_loops_(!from.loops.empty()) {}
 
   constexpr fusion operator()() {
     const int count = graph_.nodes.size();
@@ -32,7 +32,7 @@ class fuser {
     for (const assignment& store : graph_.assignments) stored_by_[store.target] = store.value;
     for (std::int32_t index = count - 1; index >= 0; --index) {
       const op kind = graph_.nodes[index].kind;
-      if (!runs(kind)) continue;
+      if (is_source(kind) || kind == op::reshape || (has_loops_ && is_view(kind))) continue;
       const std::int32_t root = group_to_join(index);
       result_.group[index] = root;
       ++members_[root];
@@ -48,23 +48,27 @@ class fuser {
     for (std::int32_t index = 0; index < count; ++index) {
       const node& current = graph_.nodes[index];
       result_.base[index] = current.kind == op::reshape ? result_.base[current.operand[0]] : index;
-      if (is_view(current.kind)) continue;
-      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) ++fill[whole(current.operand[i]) + 1];
+      if (current.kind == op::reshape || (has_loops_ && is_view(current.kind))) continue;
+      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
+        const std::int32_t base = result_.base[current.operand[i]];
+        ++fill[(has_loops_ ? whole(base) : base) + 1];
+      }
     }
     for (int index = 0; index < count; ++index) fill[index + 1] += fill[index];
     first_user_ = fill;
     users_.resize(fill[count]);
     for (std::int32_t index = 0; index < count; ++index) {
       const node& current = graph_.nodes[index];
-      if (is_view(current.kind)) continue;
-      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i)
-        users_[fill[whole(current.operand[i])]++] = index;
+      if (current.kind == op::reshape || (has_loops_ && is_view(current.kind))) continue;
+      for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
+        const std::int32_t base = result_.base[current.operand[i]];
+        users_[fill[has_loops_ ? whole(base) : base]++] = index;
+      }
     }
   }
 
-  /// What must be there before an operand is read: its base, or all of the sequence that it is a part of.
-  [[nodiscard]] constexpr std::int32_t whole(std::int32_t operand) const {
-    std::int32_t base = result_.base[operand];
+  /// What must be there before a value is read: itself, or all of the sequence that it is a part of.
+  [[nodiscard]] constexpr std::int32_t whole(std::int32_t base) const {
     while (graph_.nodes[base].kind == op::turn) base = result_.base[graph_.nodes[base].operand[0]];
     return base;
   }
@@ -83,7 +87,7 @@ class fuser {
     if (!(head || is_elementwise(current.kind)) || begin == end) return index;
     const std::int32_t root = result_.group[users_[begin]];  // users are in ascending order
     const op kind = graph_.nodes[root].kind;
-    if (graph_.nodes[root].loop != current.loop) return index;  // what runs once a turn is not made outside
+    if (has_loops_ && graph_.nodes[root].loop != current.loop) return index;
     if (!is_elementwise(kind) && (kind != op::sum || head || fed_by_private_head(index))) return index;
     if (members_[root] >= max_group || (head && has_head_[root] != 0)) return index;
     const shape& space = extents(root);
@@ -122,6 +126,7 @@ class fuser {
   }
 
   const graph& graph_;
+  bool has_loops_;
   fusion result_;
   sequence<std::int32_t> first_user_;  ///< of node i: users_[first_user_[i]] up to users_[first_user_[i + 1]]
   sequence<std::int32_t> users_;

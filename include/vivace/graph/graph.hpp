@@ -98,8 +98,8 @@ struct diagnosis {
   constexpr bool operator==(const diagnosis&) const = default;
 };
 
-/// An architecture or a training step as a value: nodes in an order in which each follows its operands. From canonical()
-/// on, the nodes of a loop stand together.
+/// An architecture or a training step as a value: nodes in an order in which each follows its operands. From
+/// canonical() on, the nodes of a loop stand together.
 struct graph {
   sequence<node> nodes;
   sequence<variable> parameters;

@@ -63,8 +63,8 @@ struct loop_ranges {
   }
 };
 
-/// Puts the nodes of each loop together, in front of the first result of the loop; the order stays otherwise. All that a
-/// loop reads stands in front of its first result already.
+/// Puts the nodes of each loop together, in front of the first result of the loop; the order stays otherwise. All that
+/// a loop reads stands in front of its first result already.
 constexpr graph with_loops_together(graph from) {
   if (from.loops.empty()) return from;
   const int count = from.nodes.size();

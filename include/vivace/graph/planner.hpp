@@ -19,7 +19,7 @@ constexpr std::int64_t no_workspace(const command&, std::int32_t) { return 0; }
 class planner {
  public:
   constexpr planner(const graph& from, const fusion& groups, std::int32_t batch, workspace_rule workspace)
-      : graph_(from), fusion_(groups), workspace_(workspace), ranges_(from) {
+      : graph_(from), fusion_(groups), workspace_(workspace), has_loops_(!from.loops.empty()), ranges_(from) {
     plan_.batch = batch;
   }
 
@@ -31,14 +31,14 @@ class planner {
     stored_to_.resize(count, -1);
     place_sources();
     for (const assignment& store : graph_.assignments) stored_to_[store.value] = store.target;
-    find_owners();
+    if (has_loops_) find_owners();
     order_members();
     find_last_uses();
     for (std::int32_t index = 0; index < count; ++index) {
-      begin_loops(index);
-      if (is_view(graph_.nodes[index].kind)) place_view(index);
+      if (has_loops_) begin_loops(index);
+      if (has_loops_ && is_view(graph_.nodes[index].kind)) place_view(index);
       if (fusion_.group[index] == index) make_command(index);
-      end_loops(index);
+      if (has_loops_) end_loops(index);
     }
     for (const port& output : graph_.outputs) plan_.outputs.push_back(place_[fusion_.base[output.node]]);
     if (graph_.loss >= 0) plan_.loss = place_[fusion_.base[graph_.loss]];
@@ -67,7 +67,8 @@ class planner {
       if (graph_.nodes[index].kind == op::constant) place_[index] = {space::literal, index};
   }
 
-  /// Says whose memory each value lies in: another value's if it names that, is stacked there or carried on there.
+  /// Of a graph with loops: says whose memory each value lies in, another value's if it names that, is stacked there or
+  /// carried on there.
   constexpr void find_owners() {
     const int count = graph_.nodes.size();
     owner_.resize(count);
@@ -76,7 +77,6 @@ class planner {
       const bool names_memory = is_view(current.kind) && current.kind != op::stack;
       owner_[index] = names_memory ? owner_[current.operand[0]] : index;
     }
-    if (graph_.loops.empty()) return;
     for (const assignment& store : graph_.assignments)
       if (graph_.nodes[store.target].kind == op::carried) owner_[store.value] = owner_[store.target];
     stack_.resize(count, -1);
@@ -93,9 +93,10 @@ class planner {
     }
     loop_of_.resize(graph_.loops.size(), -1);
     last_root_.resize(graph_.loops.size(), -1);
-    for (std::int32_t index = 0; index < count; ++index)
-      for (std::int32_t l = fusion_.group[index] == index ? graph_.nodes[index].loop : -1; l >= 0; l = graph_.loops[l].outer)
-        last_root_[l] = index;
+    for (std::int32_t index = 0; index < count; ++index) {
+      if (fusion_.group[index] != index) continue;
+      for (std::int32_t l = graph_.nodes[index].loop; l >= 0; l = graph_.loops[l].outer) last_root_[l] = index;
+    }
   }
 
   /// The last command that must be done before memory can be used for something else that `root` reads or writes.
@@ -142,8 +143,8 @@ class planner {
   constexpr void place_view(std::int32_t index) {
     const node& current = graph_.nodes[index];
     if (current.kind == op::reshape || current.kind == op::stack) return;
-    const location from = place_[fusion_.base[current.operand[0]]];
-    place_[index] = current.kind == op::turn ? moving(from, current.loop, current.dims) : from;
+    place_[index] = place_[fusion_.base[current.operand[0]]];
+    if (current.kind == op::turn) place_[index] = moving(place_[index], current.loop, current.dims);
   }
 
   /// Links the members of each group in ascending order.
@@ -166,23 +167,26 @@ class planner {
       const node& current = graph_.nodes[index];
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
         const std::int32_t base = fusion_.base[current.operand[i]];
-        if (fusion_.group[base] != root) use(owner_[base], root);
+        if (fusion_.group[base] == root) continue;
+        if (has_loops_) use_in_loop(base, root);
+        else if (last_use_[base] < root) last_use_[base] = root;
       }
-      if (owner_[index] != index) use(owner_[index], root);
+      if (has_loops_ && owner_[index] != index) use_in_loop(index, root);
     }
-    for (const port& output : graph_.outputs) last_use_[owner_[output.node]] = forever;
-    if (graph_.loss >= 0) last_use_[owner_[graph_.loss]] = forever;
+    for (const port& output : graph_.outputs) last_use_[owner(fusion_.base[output.node])] = forever;
+    if (graph_.loss >= 0) last_use_[owner(fusion_.base[graph_.loss])] = forever;
   }
-  constexpr void use(std::int32_t owner, std::int32_t root) {
-    const std::int32_t until = release_point(root, owner);
-    if (last_use_[owner] < until) last_use_[owner] = until;
+  constexpr void use_in_loop(std::int32_t base, std::int32_t root) {
+    const std::int32_t until = release_point(root, owner_[base]);
+    if (last_use_[owner_[base]] < until) last_use_[owner_[base]] = until;
   }
+  [[nodiscard]] constexpr std::int32_t owner(std::int32_t base) const { return has_loops_ ? owner_[base] : base; }
 
   [[nodiscard]] constexpr std::int64_t size_of(std::int32_t index) const {
     return aligned_size(graph_.nodes[index].dims.size_at(plan_.batch));
   }
   [[nodiscard]] constexpr bool is_stored(std::int32_t index) const {
-    return stored_to_[index] >= 0 || last_use_[owner_[index]] >= 0;
+    return stored_to_[index] >= 0 || last_use_[has_loops_ ? owner_[index] : index] >= 0;
   }
   [[nodiscard]] constexpr bool in_group(std::int32_t base, std::int32_t root) const {
     return fusion_.group[base] == root;
@@ -228,10 +232,10 @@ class planner {
     }
   }
 
-  /// Memory for a value: its target if it replaces a parameter or state, its part of a stack, else a range of the arena.
+  /// Memory for a value: its target if it replaces a parameter or state, its part of a stack, or a range of the arena.
   constexpr location destination(std::int32_t index) {
     if (stored_to_[index] >= 0) return place_[stored_to_[index]];
-    if (!graph_.loops.empty() && stack_[index] >= 0) return place_[index];
+    if (has_loops_ && stack_[index] >= 0) return place_[index];
     const std::int64_t size = size_of(index);
     plan_.unplanned_size += size;
     return {space::arena, arena_.take(size)};
@@ -348,7 +352,8 @@ class planner {
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
         const std::int32_t base = fusion_.base[current.operand[i]];
         if (last_use_[base] != root || last_read_[base] > member || place_[base].where != space::arena) continue;
-        if (owner_[base] != base || owner_[member] != member || graph_.nodes[base].loop != graph_.nodes[member].loop)
+        if (has_loops_ && (owner_[base] != base || owner_[member] != member ||
+                           graph_.nodes[base].loop != graph_.nodes[member].loop))
           continue;
         if (graph_.nodes[base].dims.size() != graph_.nodes[member].dims.size() ||
             graph_.nodes[base].dims.per_sample() != graph_.nodes[member].dims.per_sample())
@@ -382,10 +387,14 @@ class planner {
       const node& current = graph_.nodes[member];
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
         const std::int32_t base = fusion_.base[current.operand[i]];
-        if (graph_.nodes[owner_[base]].loop == graph_.nodes[root].loop) give_back(owner_[base], root);
+        if (has_loops_) {
+          if (graph_.nodes[owner_[base]].loop == current.loop) give_back(owner_[base], root);
+        } else if (last_use_[base] == root) {
+          give_back(base, root);
+        }
       }
       // A result that nobody asks for still had to be put somewhere.
-      if (member == root && owner_[member] == member && last_use_[member] < 0 && place_[member].where == space::arena)
+      if (member == root && owner(member) == member && last_use_[member] < 0 && place_[member].where == space::arena)
         arena_.give_back(place_[member].offset, size_of(member));
     }
   }
@@ -399,12 +408,14 @@ class planner {
   const graph& graph_;
   const fusion& fusion_;
   workspace_rule workspace_;
+  bool has_loops_;
   loop_ranges ranges_;
   plan plan_;
   range_allocator arena_;
   sequence<location> place_;
+  // Of graphs with loops:
   sequence<std::int32_t> owner_;      ///< the value whose memory a value lies in
-  sequence<std::int32_t> stack_;      ///< the stack of each value of a loop, -1 for none; empty if there is no loop
+  sequence<std::int32_t> stack_;      ///< the stack of each value of a loop, -1 for none
   sequence<std::int32_t> loop_of_;    ///< index into plan::loops of each of the graph's
   sequence<std::int32_t> last_root_;  ///< the last command of each loop
   sequence<std::int32_t> last_use_;

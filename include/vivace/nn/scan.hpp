@@ -191,12 +191,13 @@ constexpr value close_loop(State& state, const sequence<value>& held, const sequ
 /// A loop over one axis: calls `body(place, state)` for each place in turn and puts its results, all of one shape, one
 /// after another along a new axis there.
 ///
-/// The body is called to learn what a turn computes, not once a turn: it becomes one `loop` of the graph, whose size does
-/// not depend on the number of turns. It may use any value from outside, and scan in its turn; parameters made in it are
-/// shared by all turns; what it computes from outside alone is computed once.
+/// The body is called to learn what a turn computes, not once a turn: it becomes one `loop` of the graph, whose size
+/// does not depend on the number of turns. It may use any value from outside, and scan in its turn; parameters made in
+/// it are shared by all turns; what it computes from outside alone is computed once.
 /// @param from the axis vanishes in what the body is given
-/// @param state what the body carries from turn to turn: a value, or an array or struct of values. Each keeps its shape;
-///              one that starts smaller is repeated to the shape that the body gives it. Holds the last state afterwards
+/// @param state what the body carries from turn to turn: a value, or an array or struct of values. Each keeps its
+///              shape; one that starts smaller is repeated to the shape that the body gives it. Holds the last state
+///              afterwards
 template <class State, class Body>
 constexpr value scan(value from, int axis, State& state, Body&& body) {
   builder& graph = from.owner();
