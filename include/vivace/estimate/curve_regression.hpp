@@ -114,10 +114,10 @@ struct curve_regression {
   double lowest = 1e-5, highest = 10;
   unsigned long long seed = 0;
 
-  /// @param samples a range of features (see curve_features) for each network that was trained to the end; the paper has
+  /// @param samples rows: a range of features (see curve_features) for each network that was trained to the end; the paper has
   /// 200
   /// @param targets its final quality
-  /// @throws error if the samples do not fit the targets or each other, hold what is not finite, or are fewer than two a
+  /// @throws error if the rows do not fit the targets or each other, hold what is not finite, or are fewer than two a
   /// fold
   template <class Rows, number_range Targets>
   [[nodiscard]] fitted_curve_regression fit(Rows&& samples, Targets&& targets) const {
@@ -128,7 +128,7 @@ struct curve_regression {
       const std::string where = "curve_regression, row " + std::to_string(count);
       if (count == 0) result.width_ = row.size();
       if (row.size() != result.width_)
-        throw error("the samples are not of one length", where, std::to_string(row.size()) + " features",
+        throw error("the rows are not of one length", where, std::to_string(row.size()) + " features",
                     std::to_string(result.width_) + ", as in row 0");
       fitted_curve_regression::append_row(result.nodes_, row, where);
       ++count;
@@ -149,11 +149,11 @@ struct curve_regression {
       detail::refuse_setting("curve_regression{.lowest, .highest}",
                              std::to_string(lowest) + " and " + std::to_string(highest), "0 < lowest <= highest");
     if (samples != targets.size())
-      throw error("the targets do not fit the samples", "curve_regression", std::to_string(targets.size()) + " targets",
+      throw error("the targets do not fit the rows", "curve_regression", std::to_string(targets.size()) + " targets",
                   std::to_string(samples) + ", one a row");
     if (samples / 2 < folds)
-      throw error("there are too few samples", "curve_regression", std::to_string(samples),
-                  std::to_string(folds) + " folds of two samples or more");
+      throw error("there are too few rows", "curve_regression", std::to_string(samples),
+                  std::to_string(folds) + " folds of two rows or more");
     for (int i = 0; i < targets.size(); ++i)
       if (!detail::is_finite(targets[i]))
         throw error("a target is not finite", "curve_regression, row " + std::to_string(i), std::to_string(targets[i]),
