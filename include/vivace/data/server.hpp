@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <concepts>
@@ -26,6 +25,7 @@
 #include <vivace/core/buffer.hpp>
 #include <vivace/core/errors.hpp>
 #include <vivace/data/hub.hpp>
+#include <vivace/data/sample_pool.hpp>
 #include <vivace/data/loader.hpp>
 #include <vivace/data/per_job.hpp>
 #include <vivace/data/server/channel.hpp>
@@ -123,15 +123,11 @@ class data_server {
     if constexpr (target_source<Source, Real>) return set.target_size();
     return 0;
   }
-  /// What sample_pool asks its resource for at a time.
-  static std::uint64_t blocks_of_slab(std::uint64_t block) {
-    return (std::clamp)(std::bit_floor((std::uint64_t{4} << 20) / block), std::uint64_t{64}, std::uint64_t{1024});
-  }
   /// Samples that the memory holds beside those of the hub itself: cached ones, and twice those in preparation (some
   /// are only just finished). The pool wastes at most a slab at the end.
   static std::uint64_t blocks_for_clients(const server_options& options, std::uint64_t block) {
     block = (std::max)(block, std::uint64_t{1});
-    const std::uint64_t slab = blocks_of_slab(block);
+    const std::uint64_t slab = sample_pool::slab_blocks(block);
     const std::uint64_t slabs = (options.memory - wire::segment_head) / (slab * block + alignment);
     const std::uint64_t all = slabs * slab;
     const std::uint64_t own = options.hub.cache_bytes / block +

@@ -39,10 +39,7 @@ class runtime_graph {
     return from;
   }
   static plan planned(const graph& from, std::int32_t batch) {
-    if constexpr (Kernels::fused)
-      return make_plan(from, fuse(from), batch, &Kernels::workspace);
-    else
-      return make_plan(from, unfused(from), batch, &Kernels::workspace);
+    return make_plan<Kernels>(from, batch);
   }
 
   graph graph_;

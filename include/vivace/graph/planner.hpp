@@ -432,4 +432,13 @@ constexpr plan make_plan(const graph& from, const fusion& groups, std::int32_t b
   return planner(from, groups, batch, workspace)();
 }
 
+/// The same with the groups and the workspaces that a set of kernels asks for.
+template <class Kernels>
+constexpr plan make_plan(const graph& from, std::int32_t batch) {
+  if constexpr (Kernels::fused)
+    return make_plan(from, fuse(from), batch, &Kernels::workspace);
+  else
+    return make_plan(from, unfused(from), batch, &Kernels::workspace);
+}
+
 }  // namespace vivace::inline VIVACE_TARGET

@@ -79,10 +79,7 @@ template <class GraphMaker, int Batch, class Kernels>
 struct plan_of {
   constexpr plan operator()() const {
     const graph from = thawed(frozen_graph_of<GraphMaker>);
-    if constexpr (Kernels::fused)
-      return make_plan(from, fuse(from), Batch, &Kernels::workspace);
-    else
-      return make_plan(from, unfused(from), Batch, &Kernels::workspace);
+    return make_plan<Kernels>(from, Batch);
   }
 };
 

@@ -35,10 +35,7 @@ class planned {
     return from;
   }
   static plan plan_of_graph(const graph& from) {
-    if constexpr (Kernels::fused)
-      return make_plan(from, fuse(from), Batch, &Kernels::workspace);
-    else
-      return make_plan(from, unfused(from), Batch, &Kernels::workspace);
+    return make_plan<Kernels>(from, Batch);
   }
 
   graph training_, prediction_;
