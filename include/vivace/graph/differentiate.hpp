@@ -3,6 +3,7 @@
 
 #include <vivace/graph/ops.hpp>
 #include <vivace/graph/order.hpp>
+#include <vivace/graph/summation.hpp>
 
 namespace vivace::inline VIVACE_TARGET {
 
@@ -17,7 +18,7 @@ class reverse_sweep {
  public:
   /// @param flipped test hook: the contributions of this operation's rule change sign
   constexpr reverse_sweep(builder& graph, std::int32_t loss, op flipped = op::none)
-      : graph_(graph), loss_(loss), level_(graph.at(loss).loop), start_level_(level_), flipped_(flipped),
+      : graph_(graph), summed_(graph), loss_(loss), level_(graph.at(loss).loop), start_level_(level_), flipped_(flipped),
         adjoint_(loss + 1, -1), reached_(loss + 1, 0) {}
 
   /// The gradients of the loss with respect to the given nodes, in their order; -1 where the loss does not depend on it.
@@ -72,7 +73,7 @@ class reverse_sweep {
   /// Adds the contribution that operand `position` of the current node receives.
   constexpr void give(int position, value share) {
     const std::int32_t target = current_.operand[position];
-    give_to(target, ops::sum_to(by_rule_of(current_.kind, share), graph_.at(target).dims));
+    give_to(target, summed_(by_rule_of(current_.kind, share), graph_.at(target).dims));
   }
   constexpr value by_rule_of(op kind, value share) const {
     if (flipped_ == kind) share = ops::negate(share);
@@ -495,6 +496,7 @@ class reverse_sweep {
   }
 
   builder& graph_;
+  summation summed_;
   std::int32_t loss_;
   std::int32_t level_;        ///< the loop of the forward pass whose nodes are visited
   std::int32_t start_level_;  ///< that of the loss: what it and those around it compute is there in the backward pass

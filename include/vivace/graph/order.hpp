@@ -20,26 +20,30 @@ constexpr graph reordered(const graph& from, const sequence<std::int32_t>& order
     std::int32_t* operand = result.nodes[position].operand;
     for (int i = 0; i < max_operands && operand[i] >= 0; ++i) operand[i] = moved[operand[i]];
   }
-  const auto rename = [&](auto table) {
-    decltype(table) kept;
-    for (auto entry : table) {
-      entry.node = moved[entry.node];
-      if (entry.node >= 0) kept.push_back(entry);
+  const auto rename = [&](auto& kept, const auto& table) {
+    kept.reserve(table.size());
+    for (int i = 0; i < table.size(); ++i) {
+      const std::int32_t position = moved[table[i].node];
+      if (position < 0) continue;
+      kept.push_back(table[i]);
+      kept.back().node = position;
     }
-    return kept;
   };
-  result.parameters = rename(from.parameters);
-  result.states = rename(from.states);
-  result.inputs = rename(from.inputs);
-  result.outputs = rename(from.outputs);
-  result.settings = rename(from.settings);
+  rename(result.parameters, from.parameters);
+  rename(result.states, from.states);
+  rename(result.inputs, from.inputs);
+  rename(result.outputs, from.outputs);
+  rename(result.settings, from.settings);
   result.loops = from.loops;
   result.layers = from.layers;
   for (layer_record& layer : result.layers)
     if (layer.output >= 0) layer.output = moved[layer.output];
-  for (const assignment& store : from.assignments)
+  result.assignments.reserve(from.assignments.size());
+  for (int s = 0; s < from.assignments.size(); ++s) {
+    const assignment& store = from.assignments[s];
     if (moved[store.target] >= 0 && moved[store.value] >= 0)
       result.assignments.push_back({moved[store.target], moved[store.value]});
+  }
   if (from.loss >= 0) result.loss = moved[from.loss];
   result.gradients.reserve(from.gradients.size());
   for (int g = 0; g < from.gradients.size(); ++g)
@@ -143,8 +147,8 @@ constexpr void list_depth_first(const graph& from, const sequence<std::int32_t>&
 }
 
 /// Numbers nodes depth first from the results, whatever order they were made in: seeds, hashes and checkpoints depend
-/// on the numbers, and C++ leaves the order in which arguments are evaluated open. Parameters and the like are kept even
-/// if nothing uses them; other unused nodes are dropped.
+/// on the numbers, and C++ leaves the order in which arguments are evaluated open. Parameters and the like are kept
+/// even if nothing uses them; other unused nodes are dropped.
 constexpr graph canonical(const graph& from) {
   sequence<char> listed(from.nodes.size(), 0);
   sequence<std::int32_t> order;
@@ -199,23 +203,30 @@ constexpr void mark_ancestors(const graph& from, std::int32_t last, sequence<cha
   }
 }
 
-/// Drops nodes that no result, assignment or table needs; the order stays.
-constexpr graph without_dead_code(const graph& from) {
-  sequence<char> alive(from.nodes.size(), 0);
+/// Marks the nodes that a result, an assignment or a table needs.
+constexpr sequence<char> needed_nodes(const graph& from) {
+  sequence<char> needed(from.nodes.size(), 0);
   const auto keep = [&](std::int32_t index) {
-    if (index >= 0) alive[index] = 1;
+    if (index >= 0) needed[index] = 1;
   };
   keep(from.loss);
-  for (const port& output : from.outputs) keep(output.node);
-  for (const assignment& store : from.assignments)
-    if (from.nodes[store.target].kind != op::carried) keep(store.value);
+  for (int o = 0; o < from.outputs.size(); ++o) keep(from.outputs[o].node);
+  for (int g = 0; g < from.gradients.size(); ++g) keep(from.gradients[g]);
+  for (int s = 0; s < from.assignments.size(); ++s)
+    if (from.nodes[from.assignments[s].target].kind != op::carried) keep(from.assignments[s].value);
   for (std::int32_t index = 0; index < from.nodes.size(); ++index)
     if (is_source(from.nodes[index].kind) && from.nodes[index].kind != op::constant) keep(index);
-  mark_ancestors(from, from.nodes.size() - 1, alive);
+  mark_ancestors(from, from.nodes.size() - 1, needed);
+  return needed;
+}
+
+/// Drops nodes that no result, assignment or table needs; the order stays.
+constexpr graph without_dead_code(const graph& from) {
+  const sequence<char> needed = needed_nodes(from);
   sequence<std::int32_t> order;
   order.reserve(from.nodes.size());
   for (std::int32_t index = 0; index < from.nodes.size(); ++index)
-    if (alive[index] != 0) order.push_back(index);
+    if (needed[index] != 0) order.push_back(index);
   return reordered(from, order);
 }
 
@@ -225,10 +236,10 @@ struct update_range {
   std::int32_t end = 0;
 };
 
-/// The last node of the elementwise chain that finishes a product: what can become one command with it.
+/// The last node of the elementwise chain behind a node: what can become one command with it.
 /// @param only_user the one user of each node; -1: none, -2: several
-constexpr std::int32_t end_of_epilogue(const graph& from, const sequence<std::int32_t>& only_user, std::int32_t index) {
-  if (!takes_epilogue(from.nodes[index].kind)) return index;
+constexpr std::int32_t end_of_chain(const graph& from, const sequence<std::int32_t>& only_user, std::int32_t index) {
+  if (!takes_epilogue(from.nodes[index].kind) && !is_elementwise(from.nodes[index].kind)) return index;
   for (std::int32_t user = only_user[index]; user >= 0; user = only_user[user]) {
     if (!is_elementwise(from.nodes[user].kind) || from.nodes[user].dims != from.nodes[index].dims) break;
     if (from.nodes[user].loop != from.nodes[index].loop) break;
@@ -242,19 +253,27 @@ constexpr std::int32_t end_of_epilogue(const graph& from, const sequence<std::in
 /// @param updates ranges of nodes in ascending order, which together form the end of the graph
 constexpr graph with_updates_placed(const graph& from, const sequence<update_range>& updates) {
   const std::int32_t first_update = updates.empty() ? from.nodes.size() : updates[0].begin;
-  sequence<std::int32_t> last_reader(from.nodes.size(), -1);
   sequence<std::int32_t> only_user(from.nodes.size(), -1);
   for (std::int32_t index = 0; index < first_update; ++index) {
     const node& current = from.nodes[index];
     for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
+      std::int32_t& user = only_user[current.operand[i]];
+      user = user == -1 ? index : -2;
+    }
+  }
+  // When the old value of each variable has been read. Overwriting it between a node that reads it and the chain behind
+  // that would keep the two apart.
+  sequence<std::int32_t> last_reader(from.nodes.size(), -1);
+  for (std::int32_t index = 0; index < first_update; ++index) {
+    const node& current = from.nodes[index];
+    for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
       std::int32_t read = current.operand[i];
-      only_user[read] = only_user[read] == -1 ? index : -2;
-      last_reader[read] = index;
       // Reading an alias, or a part, reads what it stands for.
-      while (from.nodes[read].kind == op::reshape || from.nodes[read].kind == op::turn) {
+      while (from.nodes[read].kind == op::reshape || from.nodes[read].kind == op::turn)
         read = from.nodes[read].operand[0];
-        last_reader[read] = index;
-      }
+      if (from.nodes[read].kind != op::parameter && from.nodes[read].kind != op::state) continue;
+      const std::int32_t done = end_of_chain(from, only_user, index);
+      if (done > last_reader[read]) last_reader[read] = done;
     }
   }
   sequence<std::int32_t> target_of(from.nodes.size(), -1);
@@ -271,9 +290,7 @@ constexpr graph with_updates_placed(const graph& from, const sequence<update_ran
         if (current.operand[i] > waits_for && current.operand[i] < first_update &&
             from.nodes[current.operand[i]].kind != op::setting)
           waits_for = current.operand[i];
-      const std::int32_t reader = target_of[index] < 0 ? -1 : last_reader[target_of[index]];
-      // Overwriting the old value between a product that reads it and the product's epilogue would keep them apart.
-      const std::int32_t done = reader < 0 ? -1 : end_of_epilogue(from, only_user, reader);
+      const std::int32_t done = target_of[index] < 0 ? -1 : last_reader[target_of[index]];
       if (done > waits_for) waits_for = done;
     }
     for (std::int32_t l = from.nodes[waits_for].loop; l >= 0; l = from.loops[l].outer) waits_for = loops.end[l] - 1;

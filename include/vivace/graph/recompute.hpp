@@ -13,7 +13,8 @@ inline constexpr int recompute_limit = 8;
 /// Values marked `repeat` are repeated once, from the nearest values that are not, when the backward pass first needs
 /// one of them (Chen et al., 2016). Beyond that, an elementwise value of the forward pass which is a cheap function of
 /// one tensor that is kept anyway is computed again where the backward pass reads it. Fused into its reader it costs a
-/// few operations in cache; kept, it would cost memory from forward to backward, and reading it bandwidth.
+/// few operations in cache; kept, it would cost memory from forward to backward, and reading it bandwidth. So it is for
+/// readers in the forward pass that come after a sum over it, such as those of a deviation whose square is averaged.
 ///
 /// What is in a loop is not repeated here: the sweep that makes the backward loop decides about it. What a loop of the
 /// backward pass reads from outside is repeated, if marked, in front of the loop.
@@ -22,13 +23,15 @@ class recomputation {
   /// @param backward the first node of the backward pass, which ends the graph
   constexpr recomputation(graph from, std::int32_t backward) : from_(std::move(from)), backward_(backward) {}
 
-  /// The graph with the repetitions.
+  /// The graph with the repetitions, and without what the sweep made and nothing needs.
   constexpr graph operator()() {
+    needed_ = needed_nodes(from_);
     find_kept();
     find_cheap();
     const loop_ranges loops(from_);
     moved_.resize(from_.nodes.size(), -1);
     again_.resize(from_.nodes.size(), -1);
+    summed_.resize(from_.nodes.size(), 0);
     sequence<node> nodes = std::move(from_.nodes);
     result_ = std::move(from_);  // tables and all but the nodes
     from_.nodes = std::move(nodes);
@@ -37,6 +40,7 @@ class recomputation {
     result_.nodes.reserve(2 * from_.nodes.size());
     std::int32_t loop_end = 0;  // of the outermost loop
     for (std::int32_t index = 0; index < from_.nodes.size(); ++index) {
+      if (needed_[index] == 0) continue;
       const node& old = from_.nodes[index];
       if (old.loop >= 0 && index >= loop_end) {
         std::int32_t outermost = old.loop;
@@ -46,11 +50,15 @@ class recomputation {
       }
       const bool fused = (is_elementwise(old.kind) || old.kind == op::sum) && old.loop < 0;
       std::int32_t operands[max_operands];  // the repetitions they need come first
-      for (int i = 0; i < max_operands; ++i)
-        operands[i] = old.operand[i] < 0          ? -1
-                      : index >= backward_        ? for_backward(old.operand[i], fused)
-                                                  : moved_[old.operand[i]];
+      for (int i = 0; i < max_operands; ++i) {
+        const std::int32_t operand = old.operand[i];
+        operands[i] = operand < 0                      ? -1
+                      : index >= backward_             ? for_backward(operand, fused)
+                      : fused && summed_[operand] != 0 ? cheap(operand, false)
+                                                       : moved_[operand];
+      }
       moved_[index] = append(old, operands);
+      if (old.kind == op::sum && index < backward_) note_sum(old.operand[0]);
     }
     const auto rename = [&](auto& table) {
       for (auto& entry : table) entry.node = moved_[entry.node];
@@ -81,7 +89,7 @@ class recomputation {
     kept_.resize(from_.nodes.size(), 0);
     for (int index = 0; index < from_.nodes.size(); ++index) {
       const node& user = from_.nodes[index];
-      if (is_elementwise(user.kind) || user.kind == op::sum) continue;
+      if (needed_[index] == 0 || is_elementwise(user.kind) || user.kind == op::sum) continue;
       for (int i = 0; i < max_operands && user.operand[i] >= 0; ++i) kept_[user.operand[i]] = 1;
     }
     for (const port& output : from_.outputs) kept_[output.node] = 1;
@@ -104,7 +112,8 @@ class recomputation {
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
         const std::int32_t operand = current.operand[i];
         cost += cost_[operand];
-        if (from_.nodes[operand].dims.size() != current.dims.size() || !from_.nodes[operand].dims.per_sample()) continue;
+        if (from_.nodes[operand].dims.size() != current.dims.size() || !from_.nodes[operand].dims.per_sample())
+          continue;
         const std::int32_t base = cost_[operand] > 0 ? source[operand] : operand;
         several = several || (large >= 0 && large != base);
         large = base;
@@ -113,6 +122,14 @@ class recomputation {
       cost_[index] = static_cast<char>(cost);
       source[index] = large;
     }
+  }
+
+  /// Marks what a sum has read: later readers cannot run with it.
+  constexpr void note_sum(std::int32_t index) {
+    if (cost_[index] == 0 || cost_[index] > most_repeated || summed_[index] != 0) return;
+    summed_[index] = 1;
+    const node& current = from_.nodes[index];
+    for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) note_sum(current.operand[i]);
   }
 
   /// The new index of a value for a reader in the backward pass.
@@ -130,7 +147,7 @@ class recomputation {
   /// Makes the repetitions that nodes [first, end), a loop of the backward pass, read.
   constexpr void repeat_for_loop(std::int32_t first, std::int32_t end) {
     for (std::int32_t index = first; index < end; ++index)
-      for (int i = 0; i < max_operands && from_.nodes[index].operand[i] >= 0; ++i)
+      for (int i = 0; needed_[index] != 0 && i < max_operands && from_.nodes[index].operand[i] >= 0; ++i)
         if (from_.nodes[index].operand[i] < first) (void)kept(from_.nodes[index].operand[i]);
   }
 
@@ -144,18 +161,28 @@ class recomputation {
   }
 
   /// A repetition of a cheap value for one reader.
-  constexpr std::int32_t cheap(std::int32_t index) {
+  constexpr std::int32_t cheap(std::int32_t index, bool in_backward = true) {
     const node& old = from_.nodes[index];
     std::int32_t operands[max_operands];
-    for (int i = 0; i < max_operands; ++i) operands[i] = old.operand[i] < 0 ? -1 : for_backward(old.operand[i], true);
+    for (int i = 0; i < max_operands; ++i) {
+      const std::int32_t operand = old.operand[i];
+      operands[i] = operand < 0          ? -1
+                    : in_backward        ? for_backward(operand, true)
+                    : cost_[operand] > 0 ? cheap(operand, false)
+                                         : moved_[operand];
+    }
     return append(old, operands);
   }
+
+  static constexpr int most_repeated = 3;  ///< operations for a reader in the forward pass
 
   graph from_;  // while it runs, the old nodes and the loss
   std::int32_t backward_;
   graph result_;
+  sequence<char> needed_;
   sequence<char> kept_;
   sequence<char> cost_;
+  sequence<char> summed_;
   sequence<std::int32_t> moved_;
   sequence<std::int32_t> again_;  ///< the repetition of each marked value
 };
