@@ -8,46 +8,60 @@ namespace vivace::inline VIVACE_TARGET {
 
 /// Elements of a block: a program does all its operations on one block, in first-level cache, before the next.
 template <class Real>
-inline constexpr std::int64_t block_size = 1024 / static_cast<std::int64_t>(sizeof(Real));
+inline constexpr std::int64_t block_size = 2048 / static_cast<std::int64_t>(sizeof(Real));
 
 /// Most loads of a program.
 inline constexpr int max_loads = max_group * max_operands;
 
-/// Writes elements [first, first + count) of an operand, repeated as its pattern says.
-template <class Real>
-void spread(const Real* from, const pattern& how, std::int64_t first, std::int64_t count, Real* to) {
-  std::int64_t index[max_rank]{};
-  std::int64_t stride[max_rank]{};
-  std::int64_t place = 0;
-  std::int64_t step = 1;
-  std::int64_t rest = first;
-  for (int d = how.rank - 1; d >= 0; --d) {
-    index[d] = rest % how.extent[d];
-    rest /= how.extent[d];
-    stride[d] = how.repeated[d] ? 0 : step;
-    if (!how.repeated[d]) step *= how.extent[d];
-    place += index[d] * stride[d];
-  }
-  const int last = how.rank - 1;
-  while (count > 0) {
-    const std::int64_t run = (std::min)(count, how.extent[last] - index[last]);
-    if (how.repeated[last]) {
-      const Real value = from[place];
-      for (std::int64_t i = 0; i < run; ++i) to[i] = value;
-    } else {
-      for (std::int64_t i = 0; i < run; ++i) to[i] = from[place + i];
-    }
-    to += run;
-    count -= run;
-    place += run * stride[last];
-    index[last] += run;
-    for (int d = last; d > 0 && index[d] == how.extent[d]; --d) {  // carry
-      place += stride[d - 1] - how.extent[d] * stride[d];
-      index[d] = 0;
-      ++index[d - 1];
+/// Walks over the elements of a pattern in order, a stretch at a time.
+class run_walker {
+ public:
+  run_walker() = default;
+  run_walker(const pattern& how, std::int64_t first) { start(how, first); }
+  /// Goes to an element. Costs divisions; going on from there costs none.
+  void start(const pattern& how, std::int64_t first) {
+    how_ = &how;
+    place_ = 0;
+    std::int64_t step = 1;
+    for (int d = how.rank - 1; d >= 0; --d) {
+      const std::int64_t extent = how.extent[d];
+      index_[d] = d > 0 && first >= extent ? first % extent : first;
+      first = first >= extent ? first / extent : 0;
+      stride_[d] = how.repeated[d] ? 0 : step;
+      if (!how.repeated[d]) step *= extent;
+      place_ += index_[d] * stride_[d];
     }
   }
-}
+  /// Calls body(place, count, ends) for runs of the last axis in the next `count` elements; `ends` says that the axis
+  /// does.
+  template <class Body>
+  void operator()(std::int64_t count, Body&& body) {
+    const pattern& how = *how_;
+    const int last = how.rank - 1;
+    while (count > 0) {
+      const std::int64_t run = (std::min)(count, how.extent[last] - index_[last]);
+      body(place_, run, index_[last] + run == how.extent[last]);
+      count -= run;
+      place_ += run * stride_[last];
+      index_[last] += run;
+      for (int d = last; d > 0 && index_[d] == how.extent[d]; --d) {
+        place_ += stride_[d - 1] - how.extent[d] * stride_[d];
+        index_[d] = 0;
+        ++index_[d - 1];
+      }
+    }
+  }
+  /// Elements until the last axis ends.
+  [[nodiscard]] std::int64_t run() const { return how_->extent[how_->rank - 1] - index_[how_->rank - 1]; }
+  /// Where the next element lies.
+  [[nodiscard]] std::int64_t place() const { return place_; }
+
+ private:
+  const pattern* how_;
+  std::int64_t index_[max_rank];
+  std::int64_t stride_[max_rank];
+  std::int64_t place_;
+};
 
 /// Runs a program block by block.
 template <class Real>
@@ -63,7 +77,7 @@ class program_runner {
   /// @param sink called as sink(first, count, values) with each block of the fed register
   template <class Sink>
   void operator()(std::int64_t first, std::int64_t count, const Real* head, Sink&& sink) {
-    fill_splats((std::min)(count, block_size<Real>));
+    start(first, count);
     for (std::int64_t done = 0; done < count; done += block_size<Real>) {
       const std::int64_t size = (std::min)(block_size<Real>, count - done);
       run_block(first + done, size, head == nullptr ? nullptr : head + done);
@@ -71,36 +85,74 @@ class program_runner {
     }
   }
   void operator()(std::int64_t first, std::int64_t count, const Real* head) {
-    fill_splats((std::min)(count, block_size<Real>));
+    start(first, count);
     for (std::int64_t done = 0; done < count; done += block_size<Real>)
       run_block(first + done, (std::min)(block_size<Real>, count - done), head == nullptr ? nullptr : head + done);
   }
 
  private:
-  void fill_splats(std::int64_t count) {
-    if (count <= splat_) return;
+  /// Prepares the loads that are not read where they lie.
+  void start(std::int64_t first, std::int64_t count) {
+    count = (std::min)(count, block_size<Real>);
+    const bool longer = count > splat_;
     for (int l = 0; l < body_.loads; ++l) {
       const bound_load<Real>& load = body_.load[l];
-      if (!load.splat) continue;
-      const Real value = load.data == nullptr ? load.literal : *load.data;
-      for (std::int64_t i = 0; i < count; ++i) loaded_[l][i] = value;
+      if (load.full) continue;
+      if (!load.splat) {
+        walk_[l].start(load.spread, first);
+        constant_[l] = 0;
+      } else if (longer) {
+        fill(loaded_[l], load.data == nullptr ? load.literal : *load.data, count);
+        load_[l] = loaded_[l];
+      }
     }
-    splat_ = count;
+    if (longer) splat_ = count;
+  }
+  /// Fills memory with a value, and up to a line behind it with anything.
+  static void fill(Real* to, Real value, std::int64_t count) {
+    Real line[line_size];
+    for (Real& each : line) each = value;
+    for (std::int64_t i = 0; i < count; i += line_size) std::memcpy(to + i, line, sizeof line);
+  }
+  /// Finds the next elements of a load, repeated as its pattern says: where they lie, or else copied.
+  void spread(int l, std::int64_t count) {
+    const Real* const from = body_.load[l].data;
+    const pattern& how = body_.load[l].spread;
+    const bool repeated = how.repeated[how.rank - 1];
+    const std::int64_t place = walk_[l].place();
+    if (walk_[l].run() >= count) {
+      if (!repeated) {
+        load_[l] = from + place;
+      } else if (constant_[l] < count || place_[l] != place) {
+        fill(loaded_[l], from[place], count);
+        load_[l] = loaded_[l];
+        constant_[l] = count;
+        place_[l] = place;
+      }
+      walk_[l](count, [](std::int64_t, std::int64_t, bool) {});
+      return;
+    }
+    Real* to = loaded_[l];
+    walk_[l](count, [&](std::int64_t at, std::int64_t run, bool) {
+      if (repeated)
+        fill(to, from[at], run);
+      else
+        std::memcpy(to, from + at, static_cast<std::size_t>(run) * sizeof(Real));
+      to += run;
+    });
+    load_[l] = loaded_[l];
+    constant_[l] = 0;
   }
 
-  [[nodiscard]] const Real* operand(std::int16_t code) const {
-    return code >= 0 ? value_[code] : load_[-1 - code];
-  }
+  [[nodiscard]] const Real* operand(std::int16_t code) const { return code >= 0 ? value_[code] : load_[-1 - code]; }
 
   void run_block(std::int64_t first, std::int64_t count, const Real* head) {
     for (int l = 0; l < body_.loads; ++l) {
       const bound_load<Real>& load = body_.load[l];
-      if (load.full) {
+      if (load.full)
         load_[l] = load.data + first;
-        continue;
-      }
-      load_[l] = loaded_[l];
-      if (!load.splat) spread(load.data, load.spread, first, count, loaded_[l]);
+      else if (!load.splat)
+        spread(l, count);
     }
     if (body_.head_register >= 0) value_[body_.head_register] = head;
     for (int i = 0; i < body_.instructions; ++i) {
@@ -112,19 +164,24 @@ class program_runner {
     }
     for (int s = 0; s < body_.stores; ++s) {
       const bound_store<Real>& out = body_.store[s];
-      if (!out.direct)
-        std::memcpy(out.data + first, value_[out.from], static_cast<std::size_t>(count) * sizeof(Real));
+      if (!out.direct) std::memcpy(out.data + first, value_[out.from], static_cast<std::size_t>(count) * sizeof(Real));
     }
   }
+
+  static constexpr int line_size = 64 / int{sizeof(Real)};
 
   const program<Real>& body_;
   const step_context& context_;
   std::int64_t splat_ = 0;
-  Real* home_[max_group + 1]{};         // where a register is memory
+  Real* home_[max_group + 1]{};       // where a register is memory
   const Real* value_[max_group + 1];  // where each register's block is; the rest is written before it is read
   const Real* load_[max_loads];
-  alignas(64) Real register_[max_group + 1][block_size<Real>];
-  alignas(64) Real loaded_[max_loads][block_size<Real>];
+  // Of loads that are repeated: the elements that come next, and how many hold one value, which lies where.
+  run_walker walk_[max_loads];
+  std::int64_t constant_[max_loads];
+  std::int64_t place_[max_loads];
+  alignas(64) Real register_[max_group + 1][block_size<Real> + line_size];
+  alignas(64) Real loaded_[max_loads][block_size<Real> + line_size];
 };
 
 }  // namespace vivace::inline VIVACE_TARGET

@@ -60,45 +60,6 @@ constexpr std::int64_t sum_workspace(const shape& from, const shape& to) {
   return parts == 1 ? 0 : parts * work.results;
 }
 
-/// Walks over the elements of a pattern in order, a stretch at a time.
-class run_walker {
- public:
-  run_walker(const pattern& how, std::int64_t first) : how_(how) {
-    std::int64_t step = 1;
-    for (int d = how.rank - 1; d >= 0; --d) {
-      index_[d] = first % how.extent[d];
-      first /= how.extent[d];
-      stride_[d] = how.repeated[d] ? 0 : step;
-      if (!how.repeated[d]) step *= how.extent[d];
-      place_ += index_[d] * stride_[d];
-    }
-  }
-  /// Calls body(place, count, ends) for runs of the last axis in the next `count` elements; `ends` says that the axis
-  /// does.
-  template <class Body>
-  void operator()(std::int64_t count, Body&& body) {
-    const int last = how_.rank - 1;
-    while (count > 0) {
-      const std::int64_t run = (std::min)(count, how_.extent[last] - index_[last]);
-      body(place_, run, index_[last] + run == how_.extent[last]);
-      count -= run;
-      place_ += run * stride_[last];
-      index_[last] += run;
-      for (int d = last; d > 0 && index_[d] == how_.extent[d]; --d) {
-        place_ += stride_[d - 1] - how_.extent[d] * stride_[d];
-        index_[d] = 0;
-        ++index_[d - 1];
-      }
-    }
-  }
-
- private:
-  const pattern& how_;
-  std::int64_t index_[max_rank]{};
-  std::int64_t stride_[max_rank]{};
-  std::int64_t place_ = 0;
-};
-
 /// Adds a stream of elements to the results of one problem.
 template <class Real>
 class sum_stream {

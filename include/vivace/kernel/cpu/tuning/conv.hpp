@@ -9,7 +9,7 @@ namespace vivace::inline VIVACE_TARGET::kernel::tuning {
 inline constexpr int conv_tasks = 32;
 /// Partial sums of a weight gradient, at most.
 inline constexpr int conv_parts = 16;
-/// Elements of padded lines and results that a task holds on its stack, beside the 100 KiB of the program that takes
+/// Elements of padded lines and results that a task holds on its stack, beside the 200 KiB of the program that takes
 /// them. Images are cut to strips of lines that fit.
 template <class Real>
 inline constexpr std::int64_t conv_local = 152 * 1024 / std::int64_t{sizeof(Real)};
