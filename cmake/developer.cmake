@@ -19,7 +19,7 @@ find_package(Threads REQUIRED)
 
 # Libraries that some headers, tests or examples use; those go without where one is missing.
 set(vivace_optional_packages
-    "Eigen3=Eigen3::Eigen" "xtensor=xtensor" "dlpack=dlpack::dlpack" "ZLIB=ZLIB::ZLIB" "fmt=fmt::fmt"
+    "Eigen3=Eigen3::Eigen" "dlpack=dlpack::dlpack" "ZLIB=ZLIB::ZLIB" "fmt=fmt::fmt"
     "benchmark=benchmark::benchmark"
     "CLI11=CLI11::CLI11" "nlohmann_json=nlohmann_json::nlohmann_json" "Boost=Boost::headers")
 
@@ -36,6 +36,22 @@ foreach(pair IN LISTS vivace_optional_packages)
     message(STATUS "vivace: ${package} was not found; what needs it is left out")
   endif()
 endforeach()
+# xtensor 0.24 does not compile with clang 19, which reads template template parameters otherwise.
+find_package(xtensor QUIET)
+if(TARGET xtensor)
+  include(CheckCXXSourceCompiles)
+  set(CMAKE_REQUIRED_LIBRARIES xtensor)
+  check_cxx_source_compiles("#include <xtensor/xarray.hpp>
+      int main() { return static_cast<int>(xt::xarray<double>().size()); }" vivace_xtensor_compiles)
+  unset(CMAKE_REQUIRED_LIBRARIES)
+endif()
+if(vivace_xtensor_compiles)
+  add_library(vivace_xtensor INTERFACE)
+  target_link_libraries(vivace_xtensor INTERFACE xtensor)
+  target_link_libraries(vivace_packages INTERFACE vivace_xtensor)
+else()
+  message(STATUS "vivace: xtensor was not found, or this compiler does not take it; what needs it is left out")
+endif()
 # libsvm brings no package.
 find_path(vivace_libsvm_include libsvm/svm.h)
 find_library(vivace_libsvm_library svm)
