@@ -147,16 +147,21 @@ class planner {
     if (current.kind == op::turn) place_[index] = moving(place_[index], current.loop, current.dims);
   }
 
-  /// Links the members of each group in ascending order.
+  /// Links the members of each group in ascending order, and makes room for their commands.
   constexpr void order_members() {
     next_member_.resize(graph_.nodes.size(), -1);
     first_member_.resize(graph_.nodes.size(), -1);
+    int groups = 0, members = 0;
     for (std::int32_t index = graph_.nodes.size() - 1; index >= 0; --index) {
       const std::int32_t root = fusion_.group[index];
       if (root < 0) continue;
+      groups += root == index ? 1 : 0;
+      ++members;
       next_member_[index] = first_member_[root];
       first_member_[root] = index;
     }
+    plan_.commands.reserve(groups);
+    plan_.instructions.reserve(members);
   }
 
   /// For each value, the last group outside its own that reads it.

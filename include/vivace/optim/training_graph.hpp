@@ -101,7 +101,7 @@ constexpr graph with_updates(graph model) {
   }
   if (make.failed()) return make.take();
   make.result().gradients.clear();
-  const graph placed = with_updates_placed(make.result(), updates);
+  const graph placed = with_updates_placed(make.take(), updates);  // taken: the old order is freed before the next copy
   return with_late_stores(without_dead_code(placed));
 }
 

@@ -16,9 +16,9 @@ class planned {
 
   /// @throws error with the text of the compile error if the definition has a mistake
   explicit planned(const Definition& from) {
-    const graph model = checked(model_graph(from, true));
+    graph model = checked(model_graph(from, true));
     prediction_ = checked(prediction_graph(model_graph(from, false), model));
-    training_ = checked(training_graph<Optimiser, Clipping>(model));
+    training_ = checked(training_graph<Optimiser, Clipping>(std::move(model)));
     prediction_plan_ = plan_of_graph(prediction_);
     training_plan_ = plan_of_graph(training_);
   }
