@@ -28,6 +28,7 @@ struct options {
   bool differentiable = false;
   int epochs = 20, images = static_cast<int>(nas::training_images), cells = 1'000'000, batches = 50, resamples = 1000;
   int search_epochs = 10, final_epochs = nas::epochs, group = 20;
+  double rate = 0.025;
   unsigned seed = 1;
 };
 
@@ -50,8 +51,11 @@ double seconds_since(clock_type::time_point start) {
   return std::chrono::duration<double>(clock_type::now() - start).count();
 }
 
-// The settings of the authors' supernets: 0.025 down to 0.001 along half a cosine.
-constexpr vv::sgd_momentum optimiser{.rate = 0.025, .momentum = 0.9, .weight_decay = 5e-4, .nesterov = true};
+// The settings of the authors' supernets: 0.025 down to 0.001 along half a cosine, for some 39,000 steps. Fewer steps
+// want a higher rate: a supernet that is hardly trained ranks the cells with the fewest convolutions first.
+constexpr vv::sgd_momentum optimiser(double rate) {
+  return {.rate = rate, .momentum = 0.9, .weight_decay = 5e-4, .nesterov = true};
+}
 constexpr vv::cosine schedule(int epochs) { return {.epochs = static_cast<double>(epochs), .floor = 0.04}; }
 
 /// Cells with their test errors after a whole training of their own, as far as nas_train has come.
@@ -93,11 +97,13 @@ void print_ranking(const char* sampler, const char* score, const trained_cells& 
 template <class Sampler>
 void rank_by(const char* name, const Sampler& sampler, const options& wanted, const images& data,
              const trained_cells& truth) {
-  search::supernet net{nas::space{}, vv::batch<64>, optimiser, schedule(wanted.epochs), vv::seed{wanted.seed}};
+  search::supernet net{nas::space{}, vv::batch<64>, optimiser(wanted.rate), schedule(wanted.epochs),
+                       vv::seed{wanted.seed}};
   auto start = clock_type::now();
   const auto& history = net.fit(data.train, sampler, vv::epochs{wanted.epochs});
-  std::printf("%-10s trained for %d epochs in %.1f s, loss %.3f to %.3f\n", name, wanted.epochs, seconds_since(start),
-              history.epochs.front().train_loss, history.epochs.back().train_loss);
+  std::printf("%-10s trained for %d epochs, %zu steps, in %.1f s, loss %.3f to %.3f\n", name, wanted.epochs,
+              history.batches.size(), seconds_since(start), history.epochs.front().train_loss,
+              history.epochs.back().train_loss);
   std::fflush(stdout);
   vv::data::loader<float> batches(data.train, 64, wanted.seed + 1);
   const auto scores = [&](auto score) {
@@ -115,10 +121,10 @@ void rank_by(const char* name, const Sampler& sampler, const options& wanted, co
 
 void rank(const options& wanted, const images& data) {
   const trained_cells truth(wanted.table, wanted.cells);
-  std::printf("%zu cells, test error %.2f %% to %.2f %%; %lld images, %d minibatches to score\n", truth.cells.size(),
-              100 * *std::min_element(truth.error.begin(), truth.error.end()),
+  std::printf("%zu cells, test error %.2f %% to %.2f %%; %lld images, rate %g, %d minibatches to score\n",
+              truth.cells.size(), 100 * *std::min_element(truth.error.begin(), truth.error.end()),
               100 * *std::max_element(truth.error.begin(), truth.error.end()),
-              static_cast<long long>(data.train.size()), wanted.batches);
+              static_cast<long long>(data.train.size()), wanted.rate, wanted.batches);
   std::printf("%-10s %-18s %-24s  %-24s  %-9s %s\n", "sampler", "score", "spearman [95 %]", "kendall [95 %]", "best 10",
               "time");
   rank_by("RandNAS", search::rand_nas<nas::space>{}, wanted, data, truth);
@@ -154,9 +160,9 @@ void differentiable(const options& wanted, const images& data) {
   std::printf("searches on %lld images, %d epochs; cells trained alone on %lld images, %d epochs\n",
               static_cast<long long>(half), wanted.search_epochs, static_cast<long long>(data.train.size()),
               wanted.final_epochs);
-  searched("DARTS", search::softmax_mixture{}, optimiser,
+  searched("DARTS", search::softmax_mixture{}, optimiser(0.025),
            [&](auto& net) { net.fit(train, search::by_validation{other}, epochs); });
-  searched("DARTS-TSE", search::softmax_mixture{}, optimiser,
+  searched("DARTS-TSE", search::softmax_mixture{}, optimiser(0.025),
            [&](auto& net) { net.fit(train, search::by_training_speed{.steps = wanted.group}, epochs); });
   constexpr vv::sgd_momentum plain{.rate = 0.025, .momentum = 0.9, .weight_decay = 3e-4};
   const auto two_stages = [&](auto& net, const auto& how) {
@@ -183,6 +189,9 @@ int main(int count, char** arguments) try {
     app.add_option(name, number, help)->check(CLI::Range(least, most))->capture_default_str();
   };
   at_least("--epochs", wanted.epochs, 1, 10'000, "of a supernet's training");
+  app.add_option("--rate", wanted.rate, "of a supernet's training, at its start")
+      ->check(CLI::Range(1e-6, 10.0))
+      ->capture_default_str();
   at_least("--images", wanted.images, 128, static_cast<int>(nas::training_images), "to train on");
   at_least("--cells", wanted.cells, 3, 1'000'000, "of the table to rank, the first ones");
   at_least("--batches", wanted.batches, 1, 100'000, "minibatches of 64 to score a sub-network by TSE");

@@ -55,12 +55,17 @@ static_assert(estimate<vv::tl_mini{}>(losses) == 1);
 static_assert(estimate<vv::partial_window{.fraction = 0.5, .batches = 4}>(losses) == 7);
 static_assert(vv::tse{} == vv::tse{} && vv::tse_ema{} != vv::tse_ema{.gamma = 0.9});
 
-constexpr double streamed() {
-  auto stream = vv::tse_e{.epochs = 2}.stream();
-  for (const double loss : losses) stream.add(loss);
+template <class Estimator>
+constexpr double streamed(const Estimator& estimator, int epochs) {
+  auto stream = estimator.stream();
+  for (int epoch = 0; epoch < epochs; ++epoch) stream.add(losses[epoch]);
   return stream.value();
 }
-static_assert(streamed() == 3);
+static_assert(streamed(vv::tse{}, 3) == 9);
+static_assert(streamed(vv::tse_e{}, 3) == 2 && streamed(vv::tse_e{.epochs = 2}, 3) == 5);
+static_assert(near(streamed(vv::tse_ema{.gamma = 0.9}, 3), 7.94));
+static_assert(near(streamed(vv::tse_ema_released{}, 3), 2.11));
+static_assert(streamed(vv::tse_e{.epochs = 2}, 4) == 3);
 
 }  // namespace
 

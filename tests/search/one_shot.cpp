@@ -69,6 +69,45 @@ struct dense_space {
   };
 };
 
+/// Whether two numbers have the same sign: no odd function knows, so a path without "relu" can only guess.
+struct sign_space {
+  static constexpr search::choice choices[] = {{"first", {"skip", "tanh", "relu"}},
+                                               {"second", {"skip", "tanh", "relu"}}};
+  static constexpr vv::value build(vv::builder& graph, const search::architecture&) {
+    return vv::classifier(vv::features{2}, vv::classes{2}, vv::dense{2})(graph);
+  }
+  struct sharing {
+    static constexpr int cells = 1;
+    template <class Along>
+    static vv::value build(vv::builder& graph, const Along& along) {
+      const vv::value x = graph.input("input", {vv::rows, 2});
+      const vv::value label = graph.labels("label", {vv::rows});
+      const vv::value wide = matmul(x, graph.parameter("stem", {2, 8}));
+      const vv::value first = along(search::edge_place{0, 0}, wide);
+      const vv::value second = along(search::edge_place{0, 1}, first);
+      const vv::value logits = matmul(second, graph.parameter("head", {8, 2}));
+      graph.output("prediction", logits);
+      return mean(cross_entropy(logits, label));
+    }
+    static vv::value operation(int option, vv::value from, const search::parameter_scope& scope) {
+      if (option == 0) return from;
+      const vv::value w = scope.parameter(from.owner(), "weight", {8, 8}, vv::init::xavier(), 8, 8);
+      const vv::value product = matmul(from, w);
+      return option == 1 ? tanh(product) : relu(product);
+    }
+  };
+  static vv::data::dataset samples(unsigned count) {
+    std::vector<float> features;
+    std::vector<std::int32_t> labels;
+    for (unsigned i = 0; i < count; ++i) {
+      for (unsigned k = 0; k < 2; ++k)
+        features.push_back(static_cast<float>(2 * vv::random_stream(5, 1).uniform(2 * i + k) - 1));
+      labels.push_back(features[2 * i] * features[2 * i + 1] > 0 ? 1 : 0);
+    }
+    return vv::data::dataset::own(std::move(features), {2}, std::move(labels));
+  }
+};
+
 /// Samples for networks of 3 features.
 vv::data::dataset points(float scale = 1) {
   std::vector<float> features;
@@ -301,6 +340,35 @@ TEST_CASE("TSE of a sub-network: the sum of losses before each update, the same 
     if (b == 2) batches.start_epoch(1);
   }
   CHECK(search::inherited_tse{.batches = 5}(net, cell, batches) == sum);
+}
+
+TEST_CASE("supernets of every sampler rank what can fit the data before what can only guess") {
+  const auto train = sign_space::samples(400), other = sign_space::samples(200);
+  const auto check = [&](const auto& sampler) {
+    search::supernet net{sign_space{}, vv::batch<20>, vv::sgd_momentum{.rate = 0.1, .nesterov = true}, vv::seed{3}};
+    net.fit(train, sampler, vv::epochs{20});
+    vv::data::loader<float> batches(train, 20, 9);
+    double worst_fit = 0, best_guess = 1e9, most_error = 0, least_error = 1;
+    for (std::uint64_t i = 0; i < search::count<sign_space>(); ++i) {
+      const auto of = search::at<sign_space>(i);
+      const double speed = search::inherited_tse{.batches = 10}(net, of, batches);
+      const double error = search::inherited_error{}(net, of, other);
+      const bool fits = of[0] == 2 || of[1] == 2;
+      if (fits) {
+        worst_fit = std::max(worst_fit, speed);
+        most_error = std::max(most_error, error);
+      } else {
+        best_guess = std::min(best_guess, speed);
+        least_error = std::min(least_error, error);
+      }
+    }
+    CHECK(worst_fit < 0.8 * best_guess);
+    CHECK(most_error < least_error);
+  };
+  check(search::rand_nas<sign_space>{});
+  check(search::fair_nas<sign_space>{});
+  check(search::multi_paths<sign_space>{4});
+  check(search::multi_paths<sign_space>{3, false});
 }
 
 TEST_CASE("a candidate whose loss is not finite scores infinity") {

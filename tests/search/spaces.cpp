@@ -125,6 +125,8 @@ TEST_CASE("NAS-Bench-201: the benchmark's skeleton") {
         27 * 16 + 32 + cell_at(16) + cell_at(32) + cell_at(64) + reduction(16) + reduction(32) + 128 + 650);
 }
 
+static_assert(search::count<dense>() == 40 && search::count<convolutional>() == 72);
+
 TEST_CASE("DARTS: as many cells as the paper says") {
   // 3 * 6 * 10 pairs of inputs and 7^8 operations, for each of two cells.
   const std::uint64_t one_cell = 180 * 5'764'801ull;

@@ -218,6 +218,19 @@ TEST_CASE("successive halving: rungs") {
   const auto small =
       search::successive_halving<space>{.eta = 2}(table, vv::tse{}, vv::budget{.epochs = 1, .queries = 2});
   CHECK(small.history.size() == 1);
+  // The largest first rung that fits, of large budgets too.
+  for (const int eta : {2, 3, 7})
+    for (int queries = 1; queries < 200; ++queries) {
+      const search::successive_halving<space> how{.eta = eta};
+      int size = queries, all = 0;
+      for (bool fits = false; !fits; fits = all <= queries, size -= fits ? 0 : 1) {
+        all = 0;
+        for (int rung = size; rung > 0; rung /= eta) all += rung;
+      }
+      CHECK(how.queries(vv::budget{.epochs = 1, .queries = queries}) == all);
+    }
+  constexpr int most = std::numeric_limits<int>::max();
+  CHECK(search::successive_halving<space>{.eta = 2}.queries(vv::budget{.epochs = 1, .queries = most}) == most);
 }
 
 TEST_CASE("searches: failed candidates are the worst, and counted") {

@@ -42,7 +42,7 @@ struct successive_halving {
   }
   /// All results of the rungs before.
   [[nodiscard]] int needs(int number, const budget& limit) const { return rung_of(number, limit).first; }
-  [[nodiscard]] int queries(const budget& limit) const { return rungs(first_rung(limit)); }
+  [[nodiscard]] int queries(const budget& limit) const { return static_cast<int>(rungs(first_rung(limit))); }
   [[nodiscard]] std::string signature() const { return "successive_halving " + std::to_string(eta); }
 
  private:
@@ -52,15 +52,16 @@ struct successive_halving {
     std::int64_t factor = 1;
   };
   /// Queries of all rungs, the first being of this size.
-  [[nodiscard]] int rungs(int size) const {
-    int total = 0;
+  [[nodiscard]] std::int64_t rungs(int size) const {
+    std::int64_t total = 0;
     for (; size > 0; size /= eta) total += size;
     return total;
   }
   [[nodiscard]] int first_rung(const budget& limit) const {
-    int size = limit.queries;
-    while (rungs(size) > limit.queries) --size;
-    return size;
+    int fits = 0;
+    for (int step = limit.queries; step > 0; step /= 2)  // halves steps, so that large budgets cost no time
+      while (step <= limit.queries - fits && rungs(fits + step) <= limit.queries) fits += step;
+    return fits;
   }
   [[nodiscard]] rung rung_of(int number, const budget& limit) const {
     rung at;
