@@ -165,6 +165,63 @@ TEST_CASE("cluster: without its leader a host fails with a message") {
                         "cannot connect to the leader"));
 }
 
+TEST_CASE("process: a leader of a cluster" * doctest::skip()) {
+  const std::string place = setting("VIVACE_TEST_CLUSTER");
+  if (place.empty()) return;
+  const data::cluster_leader leader(2000, 2, {.lease = milliseconds(100)});
+  const data::cluster_address address = leader.address();
+  files::write(place + "/new", std::string(reinterpret_cast<const char*>(&address), sizeof address));
+  std::filesystem::rename(place + "/new", place + "/address");
+  for (;;) std::this_thread::sleep_for(milliseconds(1000));
+}
+
+TEST_CASE("cluster: when the leader dies, or only stops, all hosts fail with a message in time") {
+  for (const int how : {SIGKILL, SIGSTOP}) {
+    const files::temporary_folder folder;
+    process leader("process: a leader*", {"VIVACE_TEST_CLUSTER=" + folder.path()});
+    REQUIRE(soon([&] { return file_exists(folder / "address"); }));
+    data::cluster_address address;
+    const std::string bytes = files::read(folder / "address");
+    REQUIRE(bytes.size() == sizeof address);
+    std::memcpy(&address, bytes.data(), sizeof address);
+    std::string texts[2];
+    std::atomic<int> taken = 0;
+    std::vector<std::thread> threads;
+    for (int h = 0; h < 2; ++h)
+      threads.emplace_back([&, h] {
+        texts[h] = files::message_of<data::server_error>([&] {
+          const data::cluster_host<float> host{numbered{2000}, address, h};
+          auto job = host.join(1, 2, 4);
+          for (;;) {
+            taken += static_cast<int>(job.take(4).size());
+            std::this_thread::sleep_for(milliseconds(1));
+          }
+        });
+      });
+    CHECK(soon([&] { return taken > 40; }));
+    leader.signal(how);
+    const auto start = wire::clock::now();
+    for (std::thread& one : threads) one.join();
+    // Two leases and a second, and some time for a busy machine.
+    CHECK(wire::clock::now() - start < milliseconds(5000));
+    for (int h = 0; h < 2; ++h) {
+      CHECK(files::contains(texts[h], "the leader of the cluster is gone"));
+      CHECK(files::contains(texts[h], how == SIGKILL ? "start the jobs again" : "it has been silent for 1200 ms"));
+    }
+  }
+}
+
+TEST_CASE("cluster: a job may leave before it begins, and come back") {
+  data::cluster_leader leader(100, 2);
+  const data::cluster_host<float> one{numbered{100}, leader.address(), 0}, other{numbered{100}, leader.address(), 1};
+  for (int i = 0; i < 50; ++i) {
+    { auto job = one.join(1, 1, 8); }
+    { auto job = one.join(2, 1, 8); }
+  }
+  auto again = one.join(1, 1, 8);
+  CHECK(sorted({epoch_of(again, 8)}) == up_to(100));
+}
+
 TEST_CASE("cluster: a sample that cannot be prepared is an error, and the next call tries again") {
   data::cluster_leader leader(50, 1);
   numbered set{50};

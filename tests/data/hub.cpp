@@ -135,6 +135,24 @@ TEST_CASE("hub: a job that comes later gets what is kept") {
   CHECK(plain.seen->all() == 300);
 }
 
+TEST_CASE("hub: what only lies in memory is not kept, unless a transform changes it") {
+  static_assert(data::in_memory_source<data::dataset> && !data::in_memory_source<hubs::counting>);
+  const auto two_epochs = [](const data::hub<float>& hub) {
+    auto job = hub.join({.epochs = 2});
+    CHECK(hubs::epoch_of(job, 10, 3).each_once(200));
+    job.next_epoch();
+    CHECK(hubs::epoch_of(job, 10, 3).each_once(200));
+    return hub.statistics();
+  };
+  const auto copied = two_epochs(data::hub{hubs::numbered(200), {.workers = 1}});
+  CHECK(copied.cached_bytes == 0);
+  CHECK(copied.preparations == 400);
+  const auto changed =
+      two_epochs(data::hub{hubs::numbered(200), {.repeat = true, .workers = 1}, data::normalise{{1}, {2}}});
+  CHECK(changed.cached_bytes == 200 * 3 * sizeof(float));
+  CHECK(changed.preparations == 200);
+}
+
 TEST_CASE("hub: other samplers, and substitution") {
   data::hub<float, data::pairwise_cells> hub{hubs::numbered(100), {.workers = 1}};
   auto one = hub.join(), other = hub.join({.items = data::items_where(100, [](std::uint32_t i) { return i % 3 > 0; })});

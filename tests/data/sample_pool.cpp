@@ -60,6 +60,41 @@ TEST_CASE("sample_pool: blocks that are taken in a row lie in a row, also when t
   }
 }
 
+TEST_CASE("sample_pool: blocks that belong together lie in a row, beside holes and across runs, and cost no slab") {
+  for (const std::size_t count : {5U, 32U, 64U, 100U, 200U}) {
+    data::sample_pool pool(16);
+    std::vector<data::sample_pool::block> held;
+    std::vector<std::vector<data::sample_pool::block>> batches;
+    for (int i = 0; i < 40; ++i) held.push_back(pool.take());
+    for (std::size_t i = 0; i < held.size(); i += 2) pool.give_back(held[i].number);  // holes
+    int broken = 0;
+    for (int turn = 0; turn < 50; ++turn) {
+      if (batches.size() == 3) {  // as a job does: the oldest goes
+        for (const auto& one : batches.front()) pool.give_back(one.number);
+        batches.erase(batches.begin());
+      }
+      pool.line_up(count);
+      auto& mine = batches.emplace_back();
+      for (std::size_t i = 0; i < count; ++i) {
+        mine.push_back(pool.take());
+        if (i > 0 && static_cast<char*>(mine[i].data) - static_cast<char*>(mine[i - 1].data) != 16) ++broken;
+      }
+    }
+    CHECK(broken == 0);
+    CHECK(pool.held() == 1024 * 16);
+  }
+  data::sample_pool pool(8);
+  pool.line_up(100'000);  // more than any slab has
+  pool.line_up(0);
+  std::set<void*> all;
+  for (int i = 0; i < 2000; ++i) {
+    if (i % 10 == 0) pool.line_up(65);
+    all.insert(pool.take().data);
+  }
+  CHECK(all.size() == 2000);
+  CHECK(pool.held() <= 3 * 1024 * 8);
+}
+
 TEST_CASE("sample_pool: holes are filled before much more memory is taken") {
   data::sample_pool pool(8);
   std::vector<data::sample_pool::block> blocks;

@@ -78,6 +78,21 @@ TEST_CASE("shared_batches: features are not copied where they lie in a row") {
   CHECK(one.copied() == 0);
 }
 
+TEST_CASE("shared_batches: batches of a job alone lie in a row, whatever their size and who prepares") {
+  for (const int workers : {0, 2})
+    for (const int size : {7, 64, 100}) {
+      data::hub hub{hubs::numbered(1000), {.cache_bytes = 0, .workers = workers}, hubs::noise{}};
+      data::shared_batches<float> batches{hub, size, {.epochs = 4}};
+      for (int epoch = 0; epoch < 4; ++epoch) {
+        batches.start_epoch(epoch);
+        while (batches.next() != nullptr) {
+        }
+      }
+      CHECK(batches.given() == 4 * ((1000 + size - 1) / size));
+      CHECK(batches.copied() == 0);
+    }
+}
+
 TEST_CASE("shared_batches: what is marked runs for each job, on copies, as in a plain chain") {
   const auto chain = data::compose(hubs::noise{}, data::per_job(add_epoch{}));
   data::hub hub{hubs::numbered(100), {.seed = 5, .workers = 1, .start_with = 2}, chain};

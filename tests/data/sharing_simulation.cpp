@@ -33,6 +33,7 @@ struct workload {
   int epochs = 1;
   std::uint32_t items = 4000;
   bool stall = false, churn = false;
+  bool nested = false, apart = false;  // odd jobs: on half of the others' items; on other items
   std::uint64_t max_lead = data::any_lead;
 };
 
@@ -45,12 +46,15 @@ struct prepared {
 prepared prepare(const workload& wanted, std::uint64_t seed) {
   prepared made;
   const auto subsets = data::make_overlap(wanted.jobs, wanted.items, wanted.overlap, wanted.kind, seed);
-  made.universe = subsets.universe;
-  std::vector<bool> seen(subsets.universe);
+  made.universe = subsets.universe * (wanted.apart ? 2 : 1);
+  std::vector<bool> seen(made.universe);
   double all = 0;
   for (std::size_t j = 0; j < subsets.jobs.size(); ++j) {
     data::simulated_job one;
     one.items = subsets.jobs[j];
+    if (wanted.nested && j % 2 == 1) one.items.resize(one.items.size() / 2);
+    if (wanted.apart && j % 2 == 1)
+      for (std::uint32_t& item : one.items) item += subsets.universe;
     one.speed = wanted.speeds[j % wanted.speeds.size()];
     one.start = wanted.offsets[j % wanted.offsets.size()] * static_cast<double>(one.items.size());
     one.epochs = wanted.epochs;
@@ -191,6 +195,9 @@ TEST_CASE("simulation: counting references is never worse than forgetting what w
       {.jobs = 4, .offsets = {0, 0.2}, .overlap = 0.5},                   // common core
       {.jobs = 4, .overlap = 0.5, .kind = overlap_kind::random},          // random halves
       {.jobs = 8, .overlap = 0.25, .kind = overlap_kind::random},         //
+      {.jobs = 4, .offsets = {0, 0.3}, .overlap = 0.75},                  //
+      {.jobs = 4, .nested = true},                                        // a subset inside of a superset
+      {.jobs = 4, .offsets = {0, 0, 0.5, 0.5}, .apart = true},            // two groups
       {.jobs = 8, .churn = true},                                         // comings and goings
       {.jobs = 3, .speeds = {1, 1.5}, .offsets = {0, 0.3}, .epochs = 3},  // several epochs
       {.jobs = 3, .speeds = {1, 1.5}, .offsets = {0, 0.3}, .repeat = true, .epochs = 3}};

@@ -47,6 +47,8 @@ class columns {
     }
   }
 
+  static constexpr bool in_memory = true;
+
   [[nodiscard]] std::int64_t size() const { return size_; }
   [[nodiscard]] shape sample_shape() const { return {static_cast<std::int32_t>(width_)}; }
   /// The arrays, with their places in a sample.

@@ -132,6 +132,8 @@ class dataset {
     return own(std::move(features), sample, std::vector<float>{}, 0);
   }
 
+  static constexpr bool in_memory = true;
+
   /// Number of samples.
   [[nodiscard]] std::int64_t size() const { return view_ ? static_cast<std::int64_t>(view_->size()) : stored_; }
   /// Shape of one sample, without the batch.

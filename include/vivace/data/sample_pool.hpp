@@ -20,9 +20,9 @@
 namespace vivace::inline VIVACE_TARGET::data {
 
 /// Blocks of one size out of slabs of a memory resource. Blocks that are taken one after another lie one after another,
-/// in runs of 64 unless holes are filled, so that many batches of samples are one array; runs that were used before
-/// come first, as they are in the cache of the processor. Slabs are given back when the pool goes: together they have
-/// at most a third more blocks than were ever in use at once, and a slab.
+/// in runs of 64 unless holes are filled, or of more if asked for, so that many batches of samples are one array; runs
+/// that were used before come first, as they are in the cache of the processor. Slabs are given back when the pool
+/// goes: together they have at most a third more blocks than were ever in use at once, and a slab.
 ///
 /// For any number of threads. The resource is called under the pool's lock.
 class sample_pool {
@@ -46,12 +46,40 @@ class sample_pool {
     for (std::byte* const one : slabs_) from_->deallocate(one, slots_ * bytes_, alignment);
   }
 
+  /// The next `count` blocks belong together: they will lie in a row if there are empty runs for that.
+  void line_up(std::size_t count) {
+    const std::lock_guard lock(mutex_);
+    together_ = 0;
+    if (!runs_.empty()) {
+      const std::uint64_t ahead = runs_[current_] & ahead_;
+      const auto first = static_cast<unsigned>(std::countr_zero(ahead));
+      if (ahead != 0 && static_cast<std::size_t>(std::countr_one(ahead >> first)) >= count) return;
+    }
+    const std::size_t needed = (count + run_slots - 1) / run_slots, of_slab = slots_ / run_slots;
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < runs_.size() && needed <= of_slab; ++i) {
+      if (i % of_slab == 0) found = 0;
+      found = runs_[i] == empty ? found + 1 : 0;
+      if (found < needed) continue;
+      current_ = i + 1 - needed;
+      ahead_ = empty;
+      together_ = needed - 1;
+      return;
+    }
+  }
+
   /// @throws error if the resource has no more memory
   [[nodiscard]] block take() {
     const std::lock_guard lock(mutex_);
     std::uint64_t ahead = runs_.empty() ? 0 : runs_[current_] & ahead_;
     if (ahead == 0) {
-      current_ = choose();
+      if (together_ > 0 && runs_[current_ + 1] == empty) {
+        --together_;
+        ++current_;
+      } else {
+        together_ = 0;
+        current_ = choose();
+      }
       ahead = runs_[current_];
     }
     const auto slot = static_cast<unsigned>(std::countr_zero(ahead));
@@ -84,12 +112,13 @@ class sample_pool {
 
  private:
   static constexpr std::size_t run_slots = 64;
+  static constexpr std::uint64_t empty = ~std::uint64_t{0};
 
   /// The first empty run; else, if a quarter of all blocks is free, the emptiest; else one of a new slab.
   [[nodiscard]] std::size_t choose() {
     std::size_t best = 0;
     for (std::size_t i = 0; i < runs_.size(); ++i) {
-      if (runs_[i] == ~std::uint64_t{0}) return i;
+      if (runs_[i] == empty) return i;
       if (std::popcount(runs_[i]) > std::popcount(runs_[best])) best = i;
     }
     if (vacant_ > 0 && 4 * vacant_ >= slabs_.size() * slots_) return best;
@@ -105,7 +134,7 @@ class sample_pool {
           std::to_string(slabs_.size() * slots_) + " blocks of " + std::to_string(bytes_) + " bytes, all in use",
           "a smaller cache, buffer or window, or more memory");
     }
-    runs_.resize(first + slots_ / run_slots, ~std::uint64_t{0});
+    runs_.resize(first + slots_ / run_slots, empty);
     vacant_ += slots_;
     return first;
   }
@@ -117,7 +146,8 @@ class sample_pool {
   std::vector<std::byte*> slabs_;
   std::vector<std::uint64_t> runs_;  // a bit for each free block
   std::size_t current_ = 0, vacant_ = 0;
-  std::uint64_t ahead_ = 0;  // blocks of the current run behind the last one that was taken
+  std::size_t together_ = 0;  // empty runs behind the current one that line_up() found
+  std::uint64_t ahead_ = 0;   // blocks of the current run behind the last one that was taken
 };
 
 }  // namespace vivace::inline VIVACE_TARGET::data

@@ -49,4 +49,11 @@ concept target_source = requires(const Source& set, std::span<const std::uint32_
   set.gather_targets(indices, targets);
 };
 
+/// A source that says `static constexpr bool in_memory = true`: gather() only copies numbers, so that nothing is gained
+/// by keeping what it wrote.
+template <class Source>
+concept in_memory_source = requires {
+  requires Source::in_memory;
+};
+
 }  // namespace vivace::inline VIVACE_TARGET::data

@@ -235,16 +235,27 @@ class host_core {
     lock.lock();
   }
 
+  /// Reads what the leader sends, and says now and then that this host is there; the leader answers that, so that one
+  /// that is stopped, or cut off without a word, is found out too.
   void read() {
+    const auto pause = (std::max)(std::chrono::milliseconds(1), lease_ / 4);
+    const auto patience = 2 * lease_ + std::chrono::milliseconds(1000);
+    auto said = wire::clock::now(), heard = said;
     try {
       for (;;) {
         pollfd one{channel_.handle(), POLLIN, 0};
-        if (::poll(&one, 1, static_cast<int>((std::max)(std::chrono::milliseconds(1), lease_ / 4).count())) == 0) {
+        const int found = ::poll(&one, 1, static_cast<int>(pause.count()));
+        const auto now = wire::clock::now();
+        if (now - said >= pause) {
           send(wire::writer(cluster::code(cluster::kind::alive)));
+          said = now;
+        }
+        if (found <= 0) {
+          if (now - heard > patience) throw error("it has been silent for " + std::to_string(patience.count()) + " ms");
           continue;
         }
-        const auto message =
-            channel_.receive(std::size_t{1} << 30, wire::clock::now() + std::chrono::milliseconds(30'000));
+        const auto message = channel_.receive(std::size_t{1} << 30, now + patience);
+        heard = wire::clock::now();
         if (message.what == wire::kind::refusal) throw error(wire::refusal::read(message.read()).text);
         const std::lock_guard lock(mutex_);
         obey(static_cast<cluster::kind>(message.what), message.read());
@@ -264,8 +275,12 @@ class host_core {
       const auto number = text.get<std::uint32_t>();
       if (number >= max_jobs) text.fail("job " + std::to_string(number));
       if (found == members_.end()) return;  // it has left
-      found->second->number = static_cast<int>(number);
-      numbers_[number] = found->second;
+      member& mine = *found->second;
+      // A job that left and came back may hear of its first number, too: no number may name two jobs, nor a job two.
+      if (member* const other = numbers_[number]) other->number = -1;
+      if (mine.number >= 0) numbers_[static_cast<std::size_t>(mine.number)] = nullptr;
+      mine.number = static_cast<int>(number);
+      numbers_[number] = &mine;
       return;
     }
     if (what == cluster::kind::orders) {
@@ -277,6 +292,7 @@ class host_core {
       }
       return;
     }
+    if (what == cluster::kind::still_here) return;
     const auto number = text.get<std::uint32_t>();
     if (number >= max_jobs) text.fail("job " + std::to_string(number));
     if (what == cluster::kind::forget) return cache_.forget(static_cast<int>(number));
@@ -285,6 +301,8 @@ class host_core {
     if (what == cluster::kind::begun) cache_.want(static_cast<int>(number), mine->items);
     if (what == cluster::kind::drawn) mine->drawn = true;
     if (what == cluster::kind::ended) mine->ended = true;
+    if (what != cluster::kind::begun && what != cluster::kind::drawn && what != cluster::kind::ended)
+      text.fail("a message of an unknown kind");
   }
   void queue(std::uint32_t item, job_set takers, job_set waiting) {
     task_pointer what;

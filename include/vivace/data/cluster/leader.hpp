@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -94,6 +95,7 @@ class cluster_leader {
     wire::clock::time_point heard = wire::clock::now();
     int number = -1;
     bool broken = false;
+    std::vector<std::byte> inbox;        // what has come of the next message
     std::vector<cluster::order> orders;  // to be sent
   };
   /// What one host does for a job.
@@ -137,7 +139,10 @@ class cluster_leader {
     }
   }
 
-  [[nodiscard]] static wire::clock::time_point soon() { return wire::clock::now() + std::chrono::milliseconds(2000); }
+  /// Hosts bear with a leader that is silent for two leases, so that it must not wait for one of them for long.
+  [[nodiscard]] wire::clock::time_point soon() const {
+    return wire::clock::now() + (std::min)(options_.lease / 2, std::chrono::milliseconds(2000));
+  }
 
   void accept() {
     wire::descriptor found(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -160,12 +165,32 @@ class cluster_leader {
     send(to, std::move(text));
   }
 
+  /// Reads what is there and waits for nothing, so that half a message holds up nobody but its sender.
   void listen(host& from) {
+    const auto there = ::recv(from.to.handle(), chunk_.data(), chunk_.size(), MSG_DONTWAIT);
+    if (there < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+    if (there <= 0) {
+      from.broken = true;
+      return;
+    }
+    from.inbox.insert(from.inbox.end(), chunk_.begin(), chunk_.begin() + there);
+    std::size_t done = 0;
     try {
-      const std::size_t longest = from.number < 0 ? wire::short_message : wire::short_message + 4 * std::size_t{items_};
-      const wire::message found = from.to.receive(longest, soon());
-      from.heard = wire::clock::now();
-      answer(from, static_cast<cluster::kind>(found.what), found.read());
+      while (!from.broken && from.inbox.size() - done >= wire::frame_bytes) {
+        const std::span<const std::byte> rest = std::span<const std::byte>(from.inbox).subspan(done);
+        wire::reader head(rest.first(wire::frame_bytes));
+        const auto size = head.get<std::uint32_t>();
+        const auto what = static_cast<cluster::kind>(head.get<std::uint32_t>());
+        const std::size_t longest =
+            from.number < 0 ? wire::short_message : wire::short_message + 4 * std::size_t{items_};
+        if (size > longest) head.fail("a message of " + std::to_string(size) + " bytes");
+        if (rest.size() - wire::frame_bytes < size) break;
+        answer(from, what, wire::reader(rest.subspan(wire::frame_bytes, size)));
+        done += wire::frame_bytes + size;
+        from.heard = wire::clock::now();
+      }
+      from.inbox.erase(from.inbox.begin(), from.inbox.begin() + static_cast<std::ptrdiff_t>(done));
+      if (from.number >= 0) from.heard = wire::clock::now();
     } catch (const server_error& failure) {
       if (failure.problem() != server_problem::gone)
         from.to.send_if_possible(wire::refusal{failure.problem(), failure.what()}.write());
@@ -179,7 +204,7 @@ class cluster_leader {
   void answer(host& from, cluster::kind what, wire::reader text) {
     if (from.number < 0 && what != cluster::kind::enter) text.fail("no entry");
     if (what == cluster::kind::enter) return enter(from, text);
-    if (what == cluster::kind::alive) return;
+    if (what == cluster::kind::alive) return send(from, wire::writer(cluster::code(cluster::kind::still_here)));
     const auto name = text.get<std::uint64_t>();
     if (what == cluster::kind::open) return open(from, name, text);
     const auto found = jobs_.find(name);
@@ -403,6 +428,7 @@ class cluster_leader {
   cluster_address address_;
   wire::descriptor socket_, wake_;
   std::list<host> hosts_;
+  std::vector<std::byte> chunk_ = std::vector<std::byte>(1 << 16);  // what is read at once
   std::set<int> gone_;
   std::map<std::uint64_t, job> jobs_;  // by name
   std::atomic<int> alive_ = 0, removed_ = 0;

@@ -48,7 +48,8 @@ enum class kind : std::uint32_t {
   begun = 304,       ///< leader: number of a job (u32)
   ended = 305,       ///< leader: number of a job (u32)
   forget = 306,      ///< leader: number of a job (u32) that is closed
-  drawn = 307        ///< leader: number of a job (u32): all of its epoch was sent, unless a host dies
+  drawn = 307,       ///< leader: number of a job (u32): all of its epoch was sent, unless a host dies
+  still_here = 308   ///< leader: nothing; the answer to alive
 };
 [[nodiscard]] constexpr wire::kind code(kind what) { return static_cast<wire::kind>(what); }
 

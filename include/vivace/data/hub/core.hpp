@@ -3,6 +3,7 @@
 /// What a hub and its jobs share: the sampler, the cache, the threads that prepare.
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <chrono>
 #include <concepts>
 #include <condition_variable>
@@ -22,79 +23,18 @@
 #include <vivace/core/errors.hpp>
 #include <vivace/core/parallel.hpp>
 #include <vivace/core/shape.hpp>
-#include <vivace/data/columns.hpp>
+#include <vivace/data/hub/feed.hpp>
 #include <vivace/data/hub/settings.hpp>
-#include <vivace/data/loader.hpp>
-#include <vivace/data/per_job.hpp>
 #include <vivace/data/random.hpp>
 #include <vivace/data/sample_pool.hpp>
 #include <vivace/data/sharing/flight.hpp>
 #include <vivace/data/sharing/group.hpp>
 #include <vivace/data/sharing/jobs.hpp>
 #include <vivace/data/sharing/model.hpp>
-#include <vivace/data/source.hpp>
-#include <vivace/data/transforms.hpp>
 
 namespace vivace::inline VIVACE_TARGET::data {
 
 namespace detail {
-
-/// A transform that runs for one job, behind function pointers.
-template <class Real>
-struct own_change {
-  typename feed<Real>::change apply = nullptr;  ///< null: none
-  std::shared_ptr<const void> object;
-  std::uint32_t place = 0;  ///< in the chain of transforms
-
-  template <class Transform>
-  static own_change of(Transform change, std::uint32_t place) {
-    if constexpr (std::same_as<Transform, no_transform>)
-      return {nullptr, nullptr, place};
-    else
-      return {[](const void* self, Real* sample, const shape& dims, const sample_key& key) {
-                (*static_cast<const Transform*>(self))(sample, dims, key);
-              },
-              std::make_shared<const Transform>(std::move(change)), place};
-  }
-};
-
-/// What a hub serves, with all types gone.
-template <class Real>
-struct hub_feed {
-  feed<Real> shared;
-  own_change<Real> own;
-  std::uint32_t chain = 0;  ///< number of single transforms, shared or not
-  int classes = 0;
-  std::vector<columns::column> parts;  ///< of samples that are data::columns
-  void (*read_labels)(const void* source, std::span<const std::uint32_t> indices, std::int32_t* labels) = nullptr;
-
-  template <class Source, class Transform>
-  static hub_feed of(Source set, Transform change) {
-    hub_feed made;
-    made.own = own_change<Real>::of(unshared_part(change), shared_links<Transform>);
-    made.chain = links<Transform>;
-    if constexpr (labelled_source<Source>) {
-      made.classes = set.classes();
-      made.read_labels = [](const void* source, std::span<const std::uint32_t> indices, std::int32_t* labels) {
-        static_cast<const Source*>(source)->gather_labels(indices, labels);
-      };
-    }
-    if constexpr (std::same_as<Source, data::columns>) made.parts.assign(set.list().begin(), set.list().end());
-    made.shared = feed<Real>::of(std::move(set), shared_part(change));
-    return made;
-  }
-};
-
-/// The text of an exception.
-inline std::string text_of(const std::exception_ptr& failure) {
-  try {
-    std::rethrow_exception(failure);
-  } catch (const std::exception& known) {
-    return known.what();
-  } catch (...) {
-    return "an exception of an unknown type";
-  }
-}
 
 /// What a hub and its jobs share. All that is decided is decided under one lock, in the order of rounds; samples are
 /// prepared outside of it.
@@ -109,7 +49,7 @@ class hub_core {
     job_options options;
     int number = -1;  ///< in the group; -1: the hub has not started
     std::uint64_t size = 0;
-    std::size_t buffer = 0, wanted = 0, low = 0;
+    std::size_t buffer = 0, wanted = 0, low = 0, batch = 1;
     std::deque<order> queue;  ///< drawn, not delivered
     std::condition_variable wake;
     bool waits = false, failed = false, closed = false;
@@ -252,6 +192,7 @@ class hub_core {
     // Items in preparation are found again: a round begins with fewer than the window, and adds one a job.
     made.cache = {options_.cache_bytes, options_.policy, options_.repeat || feed_.shared.apply == nullptr,
                   static_cast<std::uint32_t>(options_.window + max_jobs)};
+    if (feed_.copies) made.cache.capacity = made.cache.window = 0;
     made.sample_bytes = sample_bytes();
     made.substitute = options_.substitute;
     return made;
@@ -273,10 +214,14 @@ class hub_core {
 
   void want(member& mine, std::size_t count) {
     mine.wanted = count;
-    mine.low = 2 * count;
-    mine.buffer = (std::max)(mine.buffer, 2 * mine.low);
+    mine.batch = count;
+    mine.low = slow(count) ? 2 * count : count;
+    mine.buffer = (std::max)(mine.buffer, 4 * count);
     draw();
   }
+  /// Whether a batch is worth to be drawn ahead. What is quickly prepared is not: it would only drive other things out
+  /// of the processor's cache.
+  [[nodiscard]] bool slow(std::size_t count) const { return static_cast<double>(count) * cost_ >= worthwhile; }
   /// Waits for what a job wants. As long as something is to be prepared, the job does that.
   bool await(member& mine, std::unique_lock<std::mutex>& lock, std::chrono::steady_clock::time_point moment) {
     const bool forever = moment == (std::chrono::steady_clock::time_point::max)();
@@ -321,6 +266,7 @@ class hub_core {
       to.push_back({next.item, next.version, next.sample->wait()});
       mine.queue.pop_front();
     }
+    if (!slow(mine.batch)) mine.low = 0;
     draw();
   }
   [[noreturn]] static void fail(const order& wrong) {
@@ -347,9 +293,10 @@ class hub_core {
         low = low || one.queue.size() < one.low;
       });
       if (!low) break;
+      line_up(room);
       const auto orders = group_.round(room);
       if (orders.empty()) break;
-      for (const order& one : orders) give(one);
+      for (order& one : orders) give(one);
       for_each_job(room & ~group_.rounds().active(), [&](int job) {
         const int epochs = members_[static_cast<std::size_t>(job)]->options.epochs;
         if (epochs == 0 || group_.rounds().epochs(job) < epochs) group_.begin_epoch(job);
@@ -357,9 +304,18 @@ class hub_core {
     }
     wake(pending_.size() - (std::min)(before, pending_.size()));
   }
-  void give(const order& one) {
-    for_each_job(one.takers, [&](int job) { members_[static_cast<std::size_t>(job)]->queue.push_back(one); });
+  /// A batch of a job is to lie in a row: it can be given out without a copy. One job decides, for all that follow.
+  void line_up(job_set room) {
+    if (room == 0) return;
+    const int job = std::countr_zero(room);
+    const member& one = *members_[static_cast<std::size_t>(job)];
+    if ((one.size - group_.rounds().remaining(job)) % one.batch == 0) pool_->line_up(one.batch);
+  }
+  void give(order& one) {
     if (one.prepare) add_task(one);
+    const job_set others = one.takers & (one.takers - 1);
+    for_each_job(others, [&](int job) { members_[static_cast<std::size_t>(job)]->queue.push_back(one); });
+    members_[static_cast<std::size_t>(std::countr_zero(one.takers))]->queue.push_back(std::move(one));
   }
   void add_task(const order& what) {
     try {

@@ -22,8 +22,10 @@ struct hub_options {
   std::uint64_t seed = 0;  ///< of the orders of all jobs and of the transforms that they share
   /// Who draws in a round. Only lockstep repeats itself whatever the threads do; see the guide.
   round_mode mode = round_mode::participants;
-  std::uint64_t max_lead = any_lead;                     ///< samples that a job may be ahead of the slowest
-  std::uint64_t cache_bytes = std::uint64_t{256} << 20;  ///< prepared samples that are kept for jobs that come later
+  std::uint64_t max_lead = any_lead;  ///< samples that a job may be ahead of the slowest
+  /// Prepared samples that are kept for jobs that come later. None are where preparation only copies from memory: the
+  /// source is an in_memory_source, such as dataset, and has no shared transform.
+  std::uint64_t cache_bytes = std::uint64_t{256} << 20;
   eviction policy = eviction::reference_count;
   /// Whether a job may get the same prepared sample in several epochs: for preparation that is not random. Without a
   /// shared transform it always may.

@@ -10,7 +10,6 @@
 #include <vivace/config.hpp>
 #include <vivace/data/sharing/jobs.hpp>
 #include <vivace/data/sharing/model.hpp>
-#include <vivace/data/sharing/random_source.hpp>
 #include <vivace/data/sharing/remaining.hpp>
 
 namespace vivace::inline VIVACE_TARGET::data {
@@ -27,7 +26,8 @@ namespace vivace::inline VIVACE_TARGET::data {
 /// stand in the way of others that share.
 class dependent_cells {
  public:
-  explicit dependent_cells(std::uint32_t universe) : sets_(universe) {}
+  /// @param tries see remaining_sets
+  explicit dependent_cells(std::uint32_t universe, std::size_t tries = 64) : sets_(universe, tries) {}
 
   void insert(int job, std::span<const std::uint32_t> items) {
     const job_set others = sets_.insert(job, items);
@@ -40,7 +40,8 @@ class dependent_cells {
   [[nodiscard]] job_set needs(std::uint32_t item) const { return sets_.needs(item); }
   [[nodiscard]] const remaining_sets& sets() const { return sets_; }
 
-  void choose(job_set jobs, random_source& random, std::vector<pick>& picks) {
+  template <class Random>
+  void choose(job_set jobs, Random& random, std::vector<pick>& picks) {
     picks.clear();
     while (jobs != 0) {
       job_set together = jobs & -jobs;
@@ -60,7 +61,8 @@ class dependent_cells {
  private:
   job_set& related(int job) { return related_[static_cast<std::size_t>(job)]; }
 
-  void choose_together(job_set jobs, random_source& random, std::vector<pick>& picks) {
+  template <class Random>
+  void choose_together(job_set jobs, Random& random, std::vector<pick>& picks) {
     const job_order order(jobs, [&](int job) { return sets_.size(job); });
     job_set group = jobs;  // those who have no item yet
     job_set offered = 0;   // what all of these need is out; 0: nothing is
@@ -79,7 +81,8 @@ class dependent_cells {
 
   /// True with probability (what is left to `last`) / (what is left to `next`): the sets less what was offered. Both
   /// contain all of that, so the sizes differ by as much as those of the whole sets.
-  bool follows(int last, int next, job_set offered, random_source& random) {
+  template <class Random>
+  bool follows(int last, int next, job_set offered, Random& random) {
     if (offered == 0) return random.chance(sets_.size(last), sets_.size(next));
     return sets_.chance(last, {0, offered}, sets_.size(next) - sets_.size(last), random);
   }
@@ -97,7 +100,8 @@ class independent_cells {
   void erase(int job) { sets_.erase(job); }
   [[nodiscard]] std::uint64_t remaining(int job) const { return sets_.size(job); }
   [[nodiscard]] job_set needs(std::uint32_t item) const { return sets_.needs(item); }
-  void choose(job_set jobs, random_source& random, std::vector<pick>& picks) {
+  template <class Random>
+  void choose(job_set jobs, Random& random, std::vector<pick>& picks) {
     picks.clear();
     for_each_job(jobs, [&](int job) { add_pick(picks, sets_.draw(job, {}, random), only(job)); });
   }

@@ -30,7 +30,7 @@ class flight {
 
   /// Waits for the sample. @throws what its preparation threw
   [[nodiscard]] const std::shared_ptr<const Sample>& wait() const {
-    done_.wait(false, std::memory_order_acquire);
+    if (!done()) done_.wait(false, std::memory_order_acquire);
     if (failure_) std::rethrow_exception(failure_);
     return sample_;
   }

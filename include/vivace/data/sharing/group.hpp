@@ -83,8 +83,9 @@ class share_group {
     cache_.forget(job);
   }
 
-  /// One round for the jobs that want an item; see round_sampler::round(). Valid until the next call.
-  std::span<const share_order<Sample>> round(job_set ready) {
+  /// One round for the jobs that want an item; see round_sampler::round(). Valid until the next call, and may be moved
+  /// from.
+  std::span<share_order<Sample>> round(job_set ready) {
     orders_.clear();
     for (const pick& one : rounds_.round(ready, [&](std::vector<pick>& picks) { substitute(picks); }))
       orders_.push_back(order_of(one));

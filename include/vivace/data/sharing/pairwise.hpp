@@ -23,7 +23,8 @@ namespace vivace::inline VIVACE_TARGET::data {
 /// uniform given the past, as there.
 class pairwise_cells {
  public:
-  explicit pairwise_cells(std::uint32_t universe) : sets_(universe) {}
+  /// @param tries see remaining_sets
+  explicit pairwise_cells(std::uint32_t universe, std::size_t tries = 64) : sets_(universe, tries) {}
 
   void insert(int job, std::span<const std::uint32_t> items) {
     count(job, items);
@@ -41,7 +42,8 @@ class pairwise_cells {
     return common_[static_cast<std::size_t>(one * max_jobs + other)];
   }
 
-  void choose(job_set jobs, random_source& random, std::vector<pick>& picks) {
+  template <class Random>
+  void choose(job_set jobs, Random& random, std::vector<pick>& picks) {
     picks.clear();
     const job_order order(jobs, [&](int job) { return sets_.size(job); });
     if (order.count == 0) return;
@@ -115,7 +117,8 @@ class pairwise_cells {
   }
 
   /// An item for a job, uniform on its set, as often as possible the item that its parent drew uniformly.
-  std::uint32_t follow(int job, int parent, std::uint32_t item, random_source& random) {
+  template <class Random>
+  std::uint32_t follow(int job, int parent, std::uint32_t item, Random& random) {
     const std::uint64_t mine = sets_.size(job), theirs = sets_.size(parent), both = in_common(job, parent);
     const bool needed = contains(sets_.needs(item), job);
     const std::uint64_t apart = mine - both;

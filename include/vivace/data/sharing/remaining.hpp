@@ -12,7 +12,6 @@
 
 #include <vivace/config.hpp>
 #include <vivace/data/sharing/jobs.hpp>
-#include <vivace/data/sharing/random_source.hpp>
 
 namespace vivace::inline VIVACE_TARGET::data {
 
@@ -24,10 +23,11 @@ namespace vivace::inline VIVACE_TARGET::data {
 /// a probability in proportion to their number, so that a draw takes a few tries on average, whatever the kinds.
 /// Taking an item costs the same for any number of takers, and no step depends on the number of cells.
 ///
-/// Memory: 8 bytes an id, 4 bytes an id of a job.
+/// Memory: 8 bytes an id, 4 bytes an id of a job. `Random` is random_source, or what goes through all that it can do.
 class remaining_sets {
  public:
-  explicit remaining_sets(std::uint32_t universe) : needs_(universe) {}
+  /// @param tries at random, before a draw goes through the whole pool; large pools get more
+  explicit remaining_sets(std::uint32_t universe, std::size_t tries = 64) : needs_(universe), tries_(tries) {}
 
   [[nodiscard]] std::uint32_t universe() const { return static_cast<std::uint32_t>(needs_.size()); }
   /// |R_job|.
@@ -69,7 +69,8 @@ class remaining_sets {
   }
 
   /// A uniform item of R_job among those that fit a filter; there must be one.
-  [[nodiscard]] std::uint32_t draw(int job, need_filter filter, random_source& random) {
+  template <class Random>
+  [[nodiscard]] std::uint32_t draw(int job, need_filter filter, Random& random) {
     filter.must |= only(job);
     const std::vector<std::uint32_t>& pool = compacted(job);
     for (std::size_t tries = most_tries(pool); tries > 0; --tries) {
@@ -86,7 +87,8 @@ class remaining_sets {
 
   /// True with probability a / (a + extra), where a is the number of items of R_job that fit a filter, without
   /// counting them: an item drawn from R_job decides again and again until it fits, or the extra ones win.
-  [[nodiscard]] bool chance(int job, need_filter filter, std::uint64_t extra, random_source& random) {
+  template <class Random>
+  [[nodiscard]] bool chance(int job, need_filter filter, std::uint64_t extra, Random& random) {
     if (extra == 0) return true;
     filter.must |= only(job);
     const std::vector<std::uint32_t>& pool = compacted(job);
@@ -116,7 +118,9 @@ class remaining_sets {
   }
 
  private:
-  [[nodiscard]] static std::size_t most_tries(const std::vector<std::uint32_t>& pool) { return 64 + pool.size() / 16; }
+  [[nodiscard]] std::size_t most_tries(const std::vector<std::uint32_t>& pool) const {
+    return tries_ + pool.size() / 16;
+  }
 
   std::vector<std::uint32_t>& compacted(int job) {
     std::vector<std::uint32_t>& pool = pools_[static_cast<std::size_t>(job)];
@@ -126,6 +130,7 @@ class remaining_sets {
   }
 
   std::vector<job_set> needs_;
+  std::size_t tries_;
   std::array<std::vector<std::uint32_t>, max_jobs> pools_;
   std::array<std::uint64_t, max_jobs> sizes_{};
 };

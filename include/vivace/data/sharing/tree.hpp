@@ -76,8 +76,8 @@ class id_set {
 /// @param common  common(first, last): a uniform item of T_first + ... + T_last, drawn for job `last`
 /// @param own     own(k, count): a uniform item of R_k outside of T_0 ... T_k, of which there are `count`
 /// @param give    give(item, first, end): jobs first to end - 1 get the item
-template <class Part, class Common, class Own, class Give>
-void walk_dependent(std::span<std::uint64_t> left, random_source& random, Part&& part, Common&& common, Own&& own,
+template <class Random, class Part, class Common, class Own, class Give>
+void walk_dependent(std::span<std::uint64_t> left, Random& random, Part&& part, Common&& common, Own&& own,
                     Give&& give) {
   const int jobs = static_cast<int>(left.size());
   const auto size = [&](int rank) -> std::uint64_t& { return left[static_cast<std::size_t>(rank)]; };
@@ -149,7 +149,8 @@ class dependent_tree {
   [[nodiscard]] std::uint64_t remaining(int job) const { return sizes_[static_cast<std::size_t>(job)]; }
   [[nodiscard]] job_set needs(std::uint32_t item) const { return needs_[item]; }
 
-  void choose(job_set jobs, random_source& random, std::vector<pick>& picks) {
+  template <class Random>
+  void choose(job_set jobs, Random& random, std::vector<pick>& picks) {
     picks.clear();
     sort();
     std::array<std::size_t, max_jobs> ranks;
