@@ -1,13 +1,18 @@
 // Networks that are trained at once on the same data, each in a thread: batches of a hub against a loader for each.
 //   costly:  the preparation is the limit, a small network
 //   trivial: no preparation beyond the conversion of bytes, the MLP 784-512-256-10
-// Both ways take turns; the table has medians, and the median of the ratios of neighbouring runs.
-//   loading_throughput [rounds, 7] [samples, 4096] [largest number of jobs, 6]
+// Both ways take turns; the table has medians, and the median and quartiles of the ratios of neighbouring runs.
+//
+// usage: loading_throughput [ROUNDS, 7] [SAMPLES, 4096] [costly|trivial|all]
+//        loading_throughput --serve [SAMPLES]    does what lines "PREPARATION JOBS WAY" say (WAY: independent or
+//                                                shared), for compare.py; answers a line of JSON each
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 #include <vivace/data/shapes.hpp>
@@ -15,43 +20,20 @@
 #include <vivace/nn/blocks.hpp>
 #include <vivace/vivace.hpp>
 
+#include "turns.hpp"
+
 namespace vv = vivace;
-
-/// Turns an image by random angles, with linear interpolation, some times over: the cost of decoding and augmenting.
-struct costly {
-  int turns = 12;
-
-  template <std::floating_point Real>
-  void operator()(Real* sample, const vv::shape& of, const vv::data::sample_key& key) const {
-    const int height = of[of.rank - 2], width = of[of.rank - 1];
-    std::vector<Real> old(static_cast<std::size_t>(of.size()));
-    for (int turn = 0; turn < turns; ++turn) {
-      std::copy_n(sample, of.size(), old.begin());
-      const auto angle = static_cast<Real>((key.uniform(static_cast<std::uint32_t>(turn)) - 0.5) * 0.2);
-      const Real cosine = std::cos(angle), sine = std::sin(angle);
-      const Real middle_x = static_cast<Real>(width - 1) / 2, middle_y = static_cast<Real>(height - 1) / 2;
-      for (int y = 0; y < height; ++y)
-        for (int x = 0; x < width; ++x) {
-          const Real right = static_cast<Real>(x) - middle_x, down = static_cast<Real>(y) - middle_y;
-          const Real u =
-              (std::clamp)(cosine * right - sine * down + middle_x, Real(0), static_cast<Real>(width) - Real(1.01));
-          const Real v =
-              (std::clamp)(sine * right + cosine * down + middle_y, Real(0), static_cast<Real>(height) - Real(1.01));
-          const int left = static_cast<int>(u), top = static_cast<int>(v);
-          const Real a = u - static_cast<Real>(left), b = v - static_cast<Real>(top);
-          const Real* const from = old.data() + top * width + left;
-          sample[y * width + x] =
-              (1 - b) * ((1 - a) * from[0] + a * from[1]) + b * ((1 - a) * from[width] + a * from[width + 1]);
-        }
-    }
-  }
-};
 
 struct small_net {
   static constexpr auto graph = vv::classifier(vv::image{1, 28, 28}, vv::classes{10}, vv::mlp<32, 10>{});
 };
 struct mlp {
   static constexpr auto graph = vv::classifier(vv::image{1, 28, 28}, vv::classes{10}, vv::mlp<512, 256, 10>{});
+};
+
+struct outcome {
+  double seconds = 0;   // of an epoch of all jobs
+  double prepared = 0;  // preparations an item and epoch
 };
 
 double seconds_of(auto&& body) {
@@ -63,10 +45,10 @@ double seconds_of(auto&& body) {
 /// Trains `jobs` networks at once, each in a thread; all threads begin together.
 template <class Net, class Fit, class... Policies>
 double train(int jobs, Fit&& fit, const Policies&... policies) {
-  std::vector<std::unique_ptr<vv::trainer<Net, vv::batch_size<64>, vv::sgd, Policies...>>> trainers;
+  using trainer = vv::trainer<Net, vv::batch_size<64>, vv::sgd, Policies...>;
+  std::vector<std::unique_ptr<trainer>> trainers;
   for (int id = 0; id < jobs; ++id)
-    trainers.push_back(std::make_unique<vv::trainer<Net, vv::batch_size<64>, vv::sgd, Policies...>>(
-        Net{}, vv::batch<64>, vv::sgd{.rate = 0.01}, policies...));
+    trainers.push_back(std::make_unique<trainer>(Net{}, vv::batch<64>, vv::sgd{.rate = 0.01}, policies...));
   return seconds_of([&] {
     std::vector<std::thread> threads;
     for (auto& one : trainers) threads.emplace_back([&] { fit(*one); });
@@ -74,61 +56,87 @@ double train(int jobs, Fit&& fit, const Policies&... policies) {
   });
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+template <class Net, class Transform>
+outcome run(const vv::data::dataset& set, int jobs, bool shares, int epochs, const Transform& change) {
+  if (!shares)
+    return {
+        train<Net>(jobs, [&](auto& trainer) { trainer.fit(set, vv::epochs{epochs}, vv::augment{change}); }) / epochs,
+        static_cast<double>(jobs)};
+  vv::data::hub hub{
+      set,
+      {.seed = 1, .cache_bytes = static_cast<std::uint64_t>(set.size()) * 784 * 4 / 10, .start_with = jobs},
+      change};
+  const double seconds = train<Net>(
+      jobs, [&](auto& trainer) { trainer.fit(vv::epochs{epochs}); }, vv::data::shared_loader{hub});
+  return {seconds / epochs,
+          static_cast<double>(hub.statistics().preparations) / static_cast<double>(set.size() * epochs)};
 }
 
-template <class Net, class Transform>
-void compare(const char* name, const vv::data::dataset& set, int epochs, int rounds, int most,
-             const Transform& change) {
+outcome run(const vv::data::dataset& set, const std::string& preparation, int jobs, bool shares) {
+  return preparation == "costly" ? run<small_net>(set, jobs, shares, 1, loading::turns{})
+                                 : run<mlp>(set, jobs, shares, 3, vv::data::no_transform{});
+}
+
+double seconds_of_a_sample() {
+  std::vector<float> sample(784);
+  return seconds_of([&] {
+           for (std::uint32_t i = 0; i < 500; ++i)
+             loading::turns{}(sample.data(), vv::shape{1, 28, 28}, vv::data::sample_key{1, 0, i, 0});
+         }) /
+         500;
+}
+
+double quantile(std::vector<double> values, double share) {
+  std::sort(values.begin(), values.end());
+  return values[static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5)];
+}
+
+void compare(const vv::data::dataset& set, const std::string& preparation, int rounds) {
   for (const int jobs : {1, 2, 4, 6}) {
-    if (jobs > most) continue;
     std::vector<double> apart, together, ratios;
-    double per_item = 0;
-    const auto alone = [&] {
-      return train<Net>(jobs, [&](auto& trainer) { trainer.fit(set, vv::epochs{epochs}, vv::augment{change}); });
-    };
-    const auto shared = [&] {
-      vv::data::hub hub{
-          set,
-          {.seed = 1, .cache_bytes = static_cast<std::uint64_t>(set.size()) * 784 * 4 / 10, .start_with = jobs},
-          change};
-      const double seconds = train<Net>(
-          jobs, [&](auto& trainer) { trainer.fit(vv::epochs{epochs}); }, vv::data::shared_loader{hub});
-      per_item = static_cast<double>(hub.statistics().preparations) / static_cast<double>(set.size() * epochs);
-      return seconds;
-    };
-    for (int round = 0; round < rounds; ++round) {
-      const bool first = round % 2 == 0;
-      if (first) apart.push_back(alone());
-      together.push_back(shared());
-      if (!first) apart.push_back(alone());
-      ratios.push_back(apart.back() / together.back());
-    }
-    std::printf("%-8s %4d %16.1f %12.1f %18.2f %14.2f\n", name, jobs, 1e3 * median(apart) / epochs,
-                1e3 * median(together) / epochs, median(ratios), per_item);
+    double prepared = 0;
+    for (int round = 0; round < rounds; ++round)
+      for (const bool shares : {round % 2 == 0, round % 2 != 0}) {
+        const outcome one = run(set, preparation, jobs, shares);
+        (shares ? together : apart).push_back(1e3 * one.seconds);
+        if (shares) prepared = one.prepared;
+      }
+    for (std::size_t i = 0; i < apart.size(); ++i) ratios.push_back(apart[i] / together[i]);
+    std::printf("| %s | %d | %.1f | %.1f | %.3f | %.3f to %.3f | %.2f |\n", preparation.c_str(), jobs,
+                quantile(apart, 0.5), quantile(together, 0.5), quantile(ratios, 0.5), quantile(ratios, 0.25),
+                quantile(ratios, 0.75), prepared);
     std::fflush(stdout);
   }
 }
 
+int serve(const vv::data::dataset& set) {
+  std::string preparation, way;
+  for (int jobs = 0; std::cin >> preparation >> jobs >> way;) {
+    if (jobs < 1 || jobs > 64) return 2;
+    const outcome one = run(set, preparation, jobs, way == "shared");
+    std::printf("{\"seconds\": %.9f, \"prepared\": %.4f, \"sample\": %.9f}\n", one.seconds, one.prepared,
+                seconds_of_a_sample());
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
 int main(int count, char** words) {
-  const int rounds = count > 1 ? std::atoi(words[1]) : 7, samples = count > 2 ? std::atoi(words[2]) : 4096;
-  const int most = count > 3 ? std::atoi(words[3]) : 6;
-  if (rounds < 1 || samples < 64 || most < 1) {
-    std::fprintf(stderr, "usage: loading_throughput [rounds] [samples, 64 or more] [largest number of jobs]\n");
+  const bool serves = count > 1 && std::string(words[1]) == "--serve";
+  const int rounds = count > 1 && !serves ? std::atoi(words[1]) : 7;
+  const int samples = count > 2 ? std::atoi(words[2]) : 4096;
+  const std::string which = count > 3 ? words[3] : "all";
+  if (rounds < 1 || samples < 64 || (which != "all" && which != "costly" && which != "trivial")) {
+    std::fputs("usage: loading_throughput [ROUNDS] [SAMPLES, 64 or more] [costly|trivial|all]\n", stderr);
     return 2;
   }
   const vv::data::dataset set = vv::data::rendered_shapes(samples, 64, 1).train;
-  std::vector<float> sample(784);
-  const double each = seconds_of([&] {
-                        for (std::uint32_t i = 0; i < 500; ++i)
-                          costly{}(sample.data(), vv::shape{1, 28, 28}, vv::data::sample_key{1, 0, i, 0});
-                      }) /
-                      500;
-  std::printf("costly preparation of a sample: %.0f us; %d samples an epoch\n", 1e6 * each, samples);
-  std::printf("%-8s %4s %16s %12s %18s %14s\n", "", "jobs", "independent ms", "shared ms", "throughput ratio",
-              "prepared/item");
-  compare<small_net>("costly", set, 1, rounds, most, costly{});
-  compare<mlp>("trivial", set, 3, rounds, most, vv::data::no_transform{});
+  if (serves) return serve(set);
+  std::printf("costly preparation of a sample: %.0f us; %d samples an epoch; times of an epoch\n\n",
+              1e6 * seconds_of_a_sample(), samples);
+  std::puts(
+      "| preparation | jobs | independent ms | shared ms | ratio | quartiles | prepared an item |\n"
+      "|---|---|---|---|---|---|---|");
+  for (const char* const one : {"costly", "trivial"})
+    if (which == "all" || which == one) compare(set, one, rounds);
 }
