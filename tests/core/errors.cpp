@@ -6,7 +6,7 @@
 namespace vv = vivace;
 
 TEST_CASE("error: says what, where, got and needs, a line each") {
-  const vv::error found("vivace: too hot", "the kettle", "101 degrees", "at most 100");
+  const vv::error found("too hot", "the kettle", "101 degrees", "at most 100");
   CHECK(std::string(found.what()) ==
         "vivace: too hot\n  where: the kettle\n  got:   101 degrees\n  needs: at most 100");
   CHECK(std::string(vv::error("plain").what()) == "plain");

@@ -175,7 +175,7 @@ TEST_CASE("curve_regression: what does not fit is refused") {
   targets.push_back(6);
   const auto fitted = quick.fit(rows, targets);
   CHECK(message_of([&] { (void)fitted.predict(std::vector<double>{1}); }) ==
-        "the features do not fit the regression\n  where: fitted_curve_regression::predict\n  got:   1 features\n"
+        "vivace: the features do not fit the regression\n  where: fitted_curve_regression::predict\n  got:   1 features\n"
         "  needs: 2, as in the fit");
   CHECK(contains(message_of([&] { (void)fitted.predict(std::vector<double>{infinity, 1}); }), "feature 0"));
 }

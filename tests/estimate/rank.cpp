@@ -245,7 +245,7 @@ TEST_CASE("top_k_regret: what choosing by score costs") {
 TEST_CASE("rank: ranges of different lengths are refused") {
   const numbers two = {1, 2}, three = {1, 2, 3};
   CHECK(message_of([&] { (void)vv::spearman{}(two, three); }) ==
-        "the ranges are not of one length\n  where: rank statistic\n  got:   2 and 3 numbers\n"
+        "vivace: the ranges are not of one length\n  where: rank statistic\n  got:   2 and 3 numbers\n"
         "  needs: pairs of a score and a target");
   const auto refused = [&](auto&& call) { CHECK(message_of(call).find("not of one length") != std::string::npos); };
   refused([&] { (void)vv::kendall{}(two, three); });

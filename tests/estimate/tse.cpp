@@ -197,7 +197,7 @@ TEST_CASE("settings out of range are refused with name, value and range") {
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   const std::vector<double> some = {1, 2};
   CHECK(message_of([&] { (void)vv::tse_e{.epochs = 0}(some); }) ==
-        "a setting is out of its range\n  where: tse_e{.epochs}\n  got:   0\n  needs: 1 or more");
+        "vivace: a setting is out of its range\n  where: tse_e{.epochs}\n  got:   0\n  needs: 1 or more");
   CHECK(contains(message_of([] { (void)vv::tse_e{.epochs = -1}.stream(); }), "got:   -1"));
   for (const double gamma : {-0.1, 1.5, nan, infinity})
     CHECK(contains(message_of([&] { (void)vv::tse_ema{.gamma = gamma}(some); }), "tse_ema{.gamma}"));
@@ -240,7 +240,7 @@ TEST_CASE("epoch_mean: batches count by their samples") {
   equal.add(std::numeric_limits<double>::quiet_NaN());
   CHECK(equal.value() == infinity);
   CHECK(message_of([&] { equal.add(1, 0); }) ==
-        "a setting is out of its range\n  where: epoch_mean::add\n  got:   0.000000 samples\n  needs: more than 0");
+        "vivace: a setting is out of its range\n  where: epoch_mean::add\n  got:   0.000000 samples\n  needs: more than 0");
 }
 
 TEST_CASE("epoch_means: from the batches of a trace") {
@@ -255,7 +255,7 @@ TEST_CASE("epoch_means: from the batches of a trace") {
   CHECK(means[1] == 0.5);
   history.batches[2].epoch = 2;
   CHECK(message_of([&] { (void)vv::epoch_means(history.batches); }) ==
-        "the batches are not in the order of epochs\n  where: batch record 2\n  got:   epoch 2 after epoch 0\n"
+        "vivace: the batches are not in the order of epochs\n  where: batch record 2\n  got:   epoch 2 after epoch 0\n"
         "  needs: epochs that count up by one, from 0");
   history.batches[2].epoch = -1;
   CHECK(contains(message_of([&] { (void)vv::epoch_means(history.batches); }), "epoch -1 after epoch 0"));
@@ -313,7 +313,7 @@ TEST_CASE("overfit_guard: training losses up to the limit, validation losses bey
 TEST_CASE("overfit_guard: series of different lengths are refused") {
   const std::vector<double> two = {1, 2}, three = {1, 2, 3};
   CHECK(message_of([&] { (void)vv::overfit_guard{}(three, two); }) ==
-        "the series are not of one length\n  where: overfit_guard\n"
+        "vivace: the series are not of one length\n  where: overfit_guard\n"
         "  got:   more training than validation losses, of which there are 2\n"
         "  needs: a training and a validation loss for each epoch");
   CHECK(contains(message_of([&] { (void)vv::overfit_guard{}(two, three); }), "more validation than training losses"));
@@ -336,7 +336,7 @@ TEST_CASE("scores: candidates at an equal budget") {
   CHECK(two[1] == 2);
   CHECK(two[2] == 4);
   CHECK(message_of([&] { (void)vv::scores(vv::tse{}, traces, 3); }) ==
-        "a trace is shorter than the budget\n  where: trace 1\n  got:   2 losses\n"
+        "vivace: a trace is shorter than the budget\n  where: trace 1\n  got:   2 losses\n"
         "  needs: 3: scores are compared at equal length");
   traces[1].back() = infinity;  // the candidate failed: it need not go on
   CHECK(vv::scores(vv::tse{}, traces, 3)[1] == infinity);

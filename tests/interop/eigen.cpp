@@ -83,9 +83,9 @@ TEST_CASE("eigen: sizes that do not fit are said") {
   const row_major rows = row_major::Zero(4, 3);
   const Eigen::VectorXi labels = Eigen::VectorXi::Zero(3);
   const Eigen::VectorXf targets = Eigen::VectorXf::Zero(3);
-  CHECK(message_of([&] { interop::samples_in_rows(rows, labels); }).find("the labels do not fit") == 0);
-  CHECK(message_of([&] { interop::samples_in_rows(rows, targets); }).find("the targets do not fit") == 0);
-  CHECK(message_of([&] { interop::samples_in_rows(rows, vv::shape{7}); }).find("the features do not fill") == 0);
+  CHECK(message_of([&] { interop::samples_in_rows(rows, labels); }).find("vivace: the labels do not fit") == 0);
+  CHECK(message_of([&] { interop::samples_in_rows(rows, targets); }).find("vivace: the targets do not fit") == 0);
+  CHECK(message_of([&] { interop::samples_in_rows(rows, vv::shape{7}); }).find("vivace: the features do not fill") == 0);
 }
 
 TEST_CASE("eigen: parameters as matrices") {

@@ -56,7 +56,7 @@ TEST_CASE("xtensor: samples along the first axis") {
 TEST_CASE("xtensor: what does not fit is said") {
   const xt::xtensor<float, 2> features{{1, 2, 3}, {4, 5, 6}};
   const xt::xtensor<std::int32_t, 1> labels{1, 0, 1};
-  CHECK(message_of([&] { interop::samples_of(features, labels); }).find("the labels do not fit") == 0);
+  CHECK(message_of([&] { interop::samples_of(features, labels); }).find("vivace: the labels do not fit") == 0);
   const xt::xarray<float> deep = xt::ones<float>({2, 1, 1, 1, 1, 1});
   CHECK(message_of([&] { interop::samples_of(deep); }).find("no list of samples") != std::string::npos);
   const xt::xarray<float> scalar = 3.0F;

@@ -7,9 +7,11 @@
 
 namespace vivace::inline VIVACE_TARGET {
 
-/// Every failure that the library reports at run time. The text says what went wrong, where, and what to do about it.
+/// Every failure that the library reports at run time. The text names the library, and says what went wrong, where, and
+/// what to do about it.
 class error : public std::runtime_error {
  public:
+  /// A text that is whole already: of an error that comes from elsewhere.
   explicit error(const std::string& text) : std::runtime_error(text) {}
   /// A failure in four parts: what is wrong, where (a file, a layer), what was found, what is needed.
   // Cold and never inlined: with the many places that throw, that is a good part of what users' programs compile.
@@ -20,8 +22,8 @@ class error : public std::runtime_error {
  private:
   static std::string joined(std::string_view what, std::string_view where, std::string_view got,
                             std::string_view needs) {
-    std::string text(what);
-    text.append("\n  where: ").append(where).append("\n  got:   ").append(got).append("\n  needs: ").append(needs);
+    std::string text("vivace: ");
+    text.append(what).append("\n  where: ").append(where).append("\n  got:   ").append(got).append("\n  needs: ").append(needs);
     return text;
   }
 };

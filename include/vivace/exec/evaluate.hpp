@@ -33,7 +33,7 @@ class runtime_graph {
  private:
   static graph checked(graph from, std::int32_t batch) {
     if (batch < 1)
-      throw error("vivace: a batch needs at least one sample", "runtime_graph", std::to_string(batch), "at least 1");
+      throw error("a batch needs at least one sample", "runtime_graph", std::to_string(batch), "at least 1");
     if (from.mistake.what != problem::none) throw explain(from.mistake);
     if (!from.loops.empty()) return with_late_stores(with_loops_together(from));  // what a plan needs of a loop
     return from;

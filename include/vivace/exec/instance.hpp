@@ -57,7 +57,7 @@ class variables {
       if (parameter(p).name == wanted) return parameter(p);
     for (int s = 0; s < state_count(); ++s)
       if (state(s).name == wanted) return state(s);
-    throw error("vivace: no such parameter", "network", std::string(wanted), "one of the names that summary() lists");
+    throw error("no such parameter", "network", std::string(wanted), "one of the names that summary() lists");
   }
 
  private:
@@ -92,7 +92,7 @@ class instance {
   [[nodiscard]] int input(std::string_view wanted) const {
     for (int i = 0; i < graph_.inputs.size(); ++i)
       if (graph_.inputs[i].name.view() == wanted) return i;
-    throw error("vivace: no such input", "network", std::string(wanted), "an input that the graph declares");
+    throw error("no such input", "network", std::string(wanted), "an input that the graph declares");
   }
   /// Says where an input's numbers are: Real, or int32 for labels; not copied, read by the runs that follow.
   void set_input(int position, const void* data) { inputs_[static_cast<std::size_t>(position)] = data; }
@@ -101,10 +101,10 @@ class instance {
   /// @throws error if the samples are none or more than the plan's batch, or if an input that the plan reads is not set
   void operator()(const step_context& context) {
     if (context.samples < 1 || context.samples > plan_.batch)
-      throw error("vivace: the number of samples is out of range", "network", std::to_string(context.samples),
+      throw error("the number of samples is out of range", "network", std::to_string(context.samples),
                   "1 to " + std::to_string(plan_.batch) + ", the batch that the plan was made for");
     if (const std::int64_t missing = run_.missing(inputs_.data()); missing >= 0)
-      throw error("vivace: an input has no data",
+      throw error("an input has no data",
                   "input " + std::string(graph_.inputs[static_cast<int>(missing)].name.view()), "nothing",
                   "set_input() before the step");
     run_(context, inputs_.data());
@@ -121,7 +121,7 @@ class instance {
   [[nodiscard]] tensor<const Real> output(std::string_view wanted) const {
     for (int i = 0; i < graph_.outputs.size(); ++i)
       if (graph_.outputs[i].name.view() == wanted) return output(i);
-    throw error("vivace: no such output", "network", std::string(wanted), "an output that the graph names");
+    throw error("no such output", "network", std::string(wanted), "an output that the graph names");
   }
 
  private:

@@ -57,7 +57,7 @@ struct tbb {
 
     static int checked(const tbb& policy) {
       if (policy.threads < 0 || policy.threads > 1024)
-        throw error("vivace: an executor cannot have so many threads", "tbb", std::to_string(policy.threads),
+        throw error("an executor cannot have so many threads", "tbb", std::to_string(policy.threads),
                     "1 to 1024, or 0 for as many as the machine has");
       return policy.threads > 0 ? policy.threads : ::tbb::task_arena::automatic;
     }

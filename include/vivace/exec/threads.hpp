@@ -27,14 +27,14 @@ struct threads {
     /// @throws error if the count is not 1 to 1024, or the system has no more threads to give
     explicit executor(const threads& policy) {
       if (policy.count < 1 || policy.count > 1024)
-        throw error("vivace: an executor cannot have so many threads", "threads", std::to_string(policy.count),
+        throw error("an executor cannot have so many threads", "threads", std::to_string(policy.count),
                     "1 to 1024");
       try {
         for (int i = 1; i < policy.count; ++i) workers_.emplace_back([this] { work(); });
       } catch (const std::exception& refusal) {
         const std::size_t got = workers_.size() + 1;
         finish();
-        throw error("vivace: the system gives no more threads", "threads",
+        throw error("the system gives no more threads", "threads",
                     std::to_string(got) + " of " + std::to_string(policy.count) + " (" + refusal.what() + ")",
                     "a smaller count; more than the machine has cores gain nothing");
       }

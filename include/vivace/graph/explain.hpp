@@ -50,7 +50,7 @@ inline std::string to_string(const shape& dims) {
 
 /// The exception for a mistake that was found at run time; the compiler prints the same parts.
 inline error explain(const diagnosis& found) {
-  return error("vivace: this architecture does not fit together: " + std::string(to_string(found.what)),
+  return error("this architecture does not fit together: " + std::string(to_string(found.what)),
                found.layer < 0 ? std::string(found.kind.view())
                                : "layer " + std::to_string(found.layer) + " (" + std::string(found.kind.view()) + ")",
                to_string(found.got), to_string(found.needs));

@@ -50,26 +50,26 @@ inline std::string dlpack_type_text(const DLDataType& type) {
 inline std::int64_t dlpack_size(const DLTensor& from) {
   constexpr const char* where = "DLPack tensor";
   if (from.device.device_type != kDLCPU && from.device.device_type != kDLCUDAHost)
-    throw error("vivace: the tensor is on another device", where,
+    throw error("the tensor is on another device", where,
                 "device type " + std::to_string(static_cast<int>(from.device.device_type)),
                 "a tensor in the CPU's memory: copy it there");
   std::int64_t size = 1;
   for (int d = 0; d < from.ndim; ++d) {
     if (from.shape[d] < 0 || from.shape[d] > 0x7FFFFFFF || size > (std::int64_t{1} << 40))
-      throw error("vivace: the extents of the tensor are out of range", where, std::to_string(from.shape[d]),
+      throw error("the extents of the tensor are out of range", where, std::to_string(from.shape[d]),
                   "extents from 0 to 2^31 - 1");
     size *= from.shape[d];
   }
   std::int64_t stride = 1;
   for (int d = from.ndim - 1; d >= 0 && from.strides != nullptr && size > 0; --d) {
     if (from.shape[d] != 1 && from.strides[d] != stride)
-      throw error("vivace: the tensor is not row-major without gaps", where,
+      throw error("the tensor is not row-major without gaps", where,
                   "stride " + std::to_string(from.strides[d]) + " of axis " + std::to_string(d),
                   std::to_string(stride) + ": make it contiguous");
     stride *= from.shape[d];
   }
   if (from.data == nullptr && size > 0)
-    throw error("vivace: the tensor has no memory", where, "a null pointer", "a tensor with elements");
+    throw error("the tensor has no memory", where, "a null pointer", "a tensor with elements");
   return size;
 }
 
@@ -77,10 +77,10 @@ template <class Value>
 std::span<const Value> dlpack_numbers(const DLTensor& from) {
   const std::int64_t size = dlpack_size(from);
   if (!same(from.dtype, dlpack_type<Value>()))
-    throw error("vivace: the tensor has another element type", "DLPack tensor", dlpack_type_text(from.dtype),
+    throw error("the tensor has another element type", "DLPack tensor", dlpack_type_text(from.dtype),
                 dlpack_type_text(dlpack_type<Value>()) + ": convert it");
   if (from.byte_offset % sizeof(Value) != 0 || reinterpret_cast<std::uintptr_t>(from.data) % alignof(Value) != 0)
-    throw error("vivace: the tensor is not aligned", "DLPack tensor", "byte offset " + std::to_string(from.byte_offset),
+    throw error("the tensor is not aligned", "DLPack tensor", "byte offset " + std::to_string(from.byte_offset),
                 "a multiple of the element's size");
   return {reinterpret_cast<const Value*>(static_cast<const std::byte*>(from.data) + from.byte_offset),
           static_cast<std::size_t>(size)};
@@ -95,7 +95,7 @@ inline data::values_view dlpack_values(const DLTensor& from) {
 /// Extents behind the first axis.
 inline shape dlpack_sample(const DLTensor& from) {
   if (from.ndim < 1 || from.ndim > max_rank + 1)
-    throw error("vivace: the tensor is no list of samples", "DLPack tensor", std::to_string(from.ndim) + " axes",
+    throw error("the tensor is no list of samples", "DLPack tensor", std::to_string(from.ndim) + " axes",
                 "one axis for the samples and at most " + std::to_string(max_rank) + " of a sample");
   shape result;
   for (int d = 1; d < from.ndim; ++d) result.extent[result.rank++] = static_cast<std::int32_t>(from.shape[d]);
@@ -129,7 +129,7 @@ requires requires(const Tensor& from) {
 DLManagedTensor* to_dlpack(const Tensor& from, std::shared_ptr<const void> owner = {}) {
   using element = std::remove_cvref_t<decltype(*from.data)>;
   if (from.dims.per_sample())
-    throw error("vivace: the number of samples of this tensor is not known", "to_dlpack",
+    throw error("the number of samples of this tensor is not known", "to_dlpack",
                 "extents with the batch marked", "dims.at(samples) in place of dims");
   auto made = std::make_unique<detail::dlpack_export>();
   std::int64_t stride = 1;
@@ -163,7 +163,7 @@ struct dlpack_view {
 template <std::floating_point Real>
 dlpack_view<Real> from_dlpack(const DLTensor& from) {
   if (from.ndim < 0 || from.ndim > max_rank)
-    throw error("vivace: the tensor has too many axes", "DLPack tensor", std::to_string(from.ndim),
+    throw error("the tensor has too many axes", "DLPack tensor", std::to_string(from.ndim),
                 "at most " + std::to_string(max_rank));
   const std::span<const Real> numbers = detail::dlpack_numbers<Real>(from);
   dlpack_view<Real> result{numbers.data(), {}};

@@ -148,7 +148,7 @@ auto as_eigen(const Tensor& from) {
   using matrix = Eigen::Matrix<std::remove_const_t<element>, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   using map = Eigen::Map<std::conditional_t<std::is_const_v<element>, const matrix, matrix>, Eigen::Unaligned>;
   if (from.dims.per_sample())
-    throw error("vivace: the number of samples of this tensor is not known", "as_eigen",
+    throw error("the number of samples of this tensor is not known", "as_eigen",
                 "extents with the batch marked", "dims.at(samples) in place of dims");
   const Eigen::Index row_count = from.dims.rank == 0 ? 1 : from.dims[0];
   return map(from.data, row_count, static_cast<Eigen::Index>(from.dims.size()) / row_count);

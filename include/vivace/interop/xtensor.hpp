@@ -53,7 +53,7 @@ template <class Array>
 shape sample_in(const Array& array) {
   const std::size_t rank = array.dimension();
   if (rank < 1 || rank > max_rank + 1)
-    throw error("vivace: the array is no list of samples", "samples_of", std::to_string(rank) + " axes",
+    throw error("the array is no list of samples", "samples_of", std::to_string(rank) + " axes",
                 "one axis for the samples and at most " + std::to_string(max_rank) + " of a sample");
   shape result;
   for (std::size_t d = 1; d < rank; ++d) {
@@ -103,7 +103,7 @@ requires requires(const Tensor& from) {
 }
 auto as_xtensor(const Tensor& from) {
   if (from.dims.per_sample())
-    throw error("vivace: the number of samples of this tensor is not known", "as_xtensor",
+    throw error("the number of samples of this tensor is not known", "as_xtensor",
                 "extents with the batch marked", "dims.at(samples) in place of dims");
   const std::vector<std::size_t> extents(from.dims.extent, from.dims.extent + from.dims.rank);
   return xt::adapt(from.data, static_cast<std::size_t>(from.dims.size()), xt::no_ownership(), extents);

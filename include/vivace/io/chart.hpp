@@ -197,7 +197,7 @@ inline std::string svg_file(std::string_view chart) {
 inline std::string confusion_map(std::span<const std::int64_t> counts, std::span<const std::string> names) {
   const auto classes = static_cast<std::size_t>(std::lround(std::sqrt(static_cast<double>(counts.size()))));
   if (classes * classes != counts.size())
-    throw error("vivace: a confusion matrix is not square", "report", std::to_string(counts.size()) + " counts",
+    throw error("a confusion matrix is not square", "report", std::to_string(counts.size()) + " counts",
                 "classes * classes counts");
   const auto name = [&](std::size_t i) { return i < names.size() ? names[i] : std::to_string(i); };
   std::size_t longest = 0;

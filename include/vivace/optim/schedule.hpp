@@ -18,7 +18,7 @@ concept schedule = policy<Type> && in_family<Type, schedule_family> && requires(
 /// Refuses a setting of a schedule. A schedule asks each time: its settings are open to change.
 /// @throws error unless `sound`
 constexpr void check_schedule(bool sound, const char* where, double got, const char* needs) {
-  if (!sound) throw error("vivace: a schedule cannot have this setting", where, std::to_string(got), needs);
+  if (!sound) throw error("a schedule cannot have this setting", where, std::to_string(got), needs);
 }
 
 /// Default policy: the rate stays.

@@ -168,7 +168,7 @@ class search_loop {
       if (static_cast<int>(results_.size()) == total_) break;  // it was longer
       const query expected = proposal(next_++);
       if (!(expected.of == one.of) || expected.epochs != one.epochs || !setup_.agrees(setup_.evaluator, one))
-        throw file_error("vivace: the log is of another search", setup_.log,
+        throw file_error("the log is of another search", setup_.log,
                          "result " + std::to_string(results_.size()) + ": " + setup_.space.text(one.of) + ", score " +
                              std::to_string(one.score),
                          setup_.space.text(expected.of) + ", scored by the same estimator; or another path");

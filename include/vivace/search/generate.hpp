@@ -100,7 +100,7 @@ inline constexpr int widest = detail::widest<Family, Cost, Limit, Low, High>();
 template <search_space Space, cost_of<network<Space>> Cost>
 constexpr architecture cheapest(std::span<const architecture> list, const Cost& cost) {
   if (list.empty())
-    throw error("vivace: there is nothing to choose from", "cheapest", "no architecture", "at least one");
+    throw error("there is nothing to choose from", "cheapest", "no architecture", "at least one");
   architecture best = list[0];
   std::int64_t least = cost(network<Space>{best});
   for (const architecture& one : list.subspan(1)) {

@@ -39,7 +39,7 @@ class log_file {
     const auto epochs = table.numbers("epochs"), scores = table.numbers("score"), seconds = table.numbers("seconds");
     for (std::size_t i = 0; i < table.rows(); ++i) {
       if (signatures[i] != signature_)
-        throw file_error("vivace: the log is of another search", path_, "search " + signatures[i],
+        throw file_error("the log is of another search", path_, "search " + signatures[i],
                          "search " + signature_ +
                              ": the same space, strategy, seed, epochs and initial points; or "
                              "another path");
@@ -50,7 +50,7 @@ class log_file {
                        .records = {}};
       const auto train_losses = numbers(train[i]), losses = numbers(loss[i]), accuracies = numbers(accuracy[i]);
       if (losses.size() != train_losses.size() || accuracies.size() != train_losses.size())
-        throw file_error("vivace: the log of a search is damaged", path_, "row " + std::to_string(i + 1),
+        throw file_error("the log of a search is damaged", path_, "row " + std::to_string(i + 1),
                          "as many losses as accuracies");
       for (std::size_t epoch = 0; epoch < train_losses.size(); ++epoch)
         one.records.push_back({.epoch = static_cast<int>(epoch),
@@ -103,7 +103,7 @@ class log_file {
       double number = 0;
       const auto [stop, failure] = std::from_chars(at, end, number);
       if (failure != std::errc{} || (stop != end && *stop != ';'))
-        throw file_error("vivace: the log of a search is damaged", path_, std::string(list.substr(0, 80)),
+        throw file_error("the log of a search is damaged", path_, std::string(list.substr(0, 80)),
                          "numbers with semicolons between");
       result.push_back(number);
       at = stop == end ? end : stop + 1;

@@ -44,7 +44,7 @@ struct choice {
  private:
   static constexpr int checked(std::size_t count) {
     if (count < 1 || count > max_options)
-      throw error("vivace: a choice has too few or too many options", "choice", std::to_string(count) + " options",
+      throw error("a choice has too few or too many options", "choice", std::to_string(count) + " options",
                   "1 to 32 options");
     return static_cast<int>(count);
   }
@@ -181,7 +181,7 @@ inline std::string plain_text(std::span<const choice> choices, const architectur
 }
 
 [[noreturn]] inline void refuse_text(std::string_view text, const std::string& needs) {
-  throw error("vivace: this is no architecture of the space", "architecture", std::string(text.substr(0, 200)), needs);
+  throw error("this is no architecture of the space", "architecture", std::string(text.substr(0, 200)), needs);
 }
 
 inline architecture parse_plain(std::span<const choice> choices, std::string_view text) {
@@ -213,7 +213,7 @@ inline void check(std::span<const choice> choices, const architecture& of) {
   for (int i = 0; i < of.size() && i < max_choices; ++i) got += (i > 0 ? " " : "") + std::to_string(of[i]);
   std::string needs = "one option each below";
   for (const choice& one : choices) needs += ' ' + std::to_string(one.options);
-  throw error("vivace: this is no architecture of the space", "architecture", got, needs);
+  throw error("this is no architecture of the space", "architecture", got, needs);
 }
 
 /// An architecture as text; parse() reads it.

@@ -117,7 +117,7 @@ inline std::vector<const query_result*> ranked(std::span<const query_result> res
 
 inline int checked_setting(const char* name, int value, int least) {
   if (value < least)
-    throw error("vivace: a search cannot have this setting", name, std::to_string(value),
+    throw error("a search cannot have this setting", name, std::to_string(value),
                 "at least " + std::to_string(least));
   return value;
 }

@@ -29,7 +29,7 @@ struct successive_halving {
     const rung at = rung_of(given.number - given.initial, given.limit);
     const std::int64_t epochs = std::int64_t{given.limit.epochs} * at.factor;
     if (epochs > (std::numeric_limits<int>::max)())
-      throw error("vivace: a search cannot have this setting", "budget.epochs",
+      throw error("a search cannot have this setting", "budget.epochs",
                   std::to_string(epochs) +
                       " epochs in "
                       "the last rung",

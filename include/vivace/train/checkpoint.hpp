@@ -32,7 +32,7 @@ Number number_in(const io::safetensors_file& file, const std::string& path, std:
   const char* const end = text == nullptr ? nullptr : text->data() + text->size();
   if (text == nullptr || std::from_chars(text->data(), end, value) != std::from_chars_result{end, std::errc{}} ||
       value < Number{})
-    throw file_error("vivace: this is no checkpoint of a training", path, "no number under " + std::string(key),
+    throw file_error("this is no checkpoint of a training", path, "no number under " + std::string(key),
                      "a file that save() or the checkpoint callback wrote");
   return value;
 }
@@ -43,13 +43,13 @@ void check_variable(const io::safetensors_file& file, const std::string& path, c
                     const typename variables<Real>::entry& to) {
   const std::string needs = name + " of " + io::extents_text(extents_of(to.dims)) + ", as this network has it";
   if (!file.has(name))
-    throw file_error("vivace: the checkpoint is of another network or optimiser", path, "no tensor " + name, needs);
+    throw file_error("the checkpoint is of another network or optimiser", path, "no tensor " + name, needs);
   const io::tensor_info& found = file.info(name);
   if (found.dimensions != extents_of(to.dims))
-    throw file_error("vivace: the checkpoint is of another network or optimiser", path,
+    throw file_error("the checkpoint is of another network or optimiser", path,
                      name + " of " + io::extents_text(found.dimensions), needs);
   if (found.type != io::element_of<Real>)
-    throw file_error("vivace: the checkpoint is of another precision", path,
+    throw file_error("the checkpoint is of another precision", path,
                      name + " in " + std::string(io::element_name(found.type)),
                      std::string(io::element_name(io::element_of<Real>)) + ": train with the precision of the file");
 }
@@ -69,7 +69,7 @@ void read_variables(const io::safetensors_file& file, const std::string& path, c
   for (const auto& [name, entry] : all) check_variable<Real>(file, path, name, entry);
   constexpr std::size_t traces = 2;
   if (exactly && file.tensors().size() != all.size() + traces)
-    throw file_error("vivace: the checkpoint is of another network or optimiser", path,
+    throw file_error("the checkpoint is of another network or optimiser", path,
                      std::to_string(file.tensors().size() - traces) + " parameters and states",
                      std::to_string(all.size()) + ", as this network and its optimiser have");
   for (const auto& [name, entry] : all) file.copy(name, extents_of(entry.dims), entry.data);
@@ -117,26 +117,26 @@ void resume(training_engine<Real>& to, const std::string& path) {
   const io::safetensors_file file(path);
   const std::string* format = file.text("format");
   if (format == nullptr || *format != checkpoint_format)
-    throw file_error("vivace: this is no checkpoint of this version", path,
+    throw file_error("this is no checkpoint of this version", path,
                      format == nullptr ? "no format entry" : *format, std::string(checkpoint_format));
   training_progress where;
   where.epoch = detail::number_in<int>(file, path, "epoch");
   where.step = detail::number_in<std::int64_t>(file, path, "step");
   where.seed = detail::number_in<std::uint64_t>(file, path, "seed");
   if (where.seed != to.progress().seed)
-    throw file_error("vivace: the checkpoint is of a training with another seed", path,
+    throw file_error("the checkpoint is of a training with another seed", path,
                      "seed " + std::to_string(where.seed), "seed " + std::to_string(to.progress().seed));
   const auto table = [&](const char* name, std::int64_t columns) {
     const io::extents dims = file.info(name).dimensions;
     if (dims.size() != 2 || dims[1] != columns)
-      throw file_error("vivace: the checkpoint's trace is damaged", path, std::string(name), "a table of its columns");
+      throw file_error("the checkpoint's trace is damaged", path, std::string(name), "a table of its columns");
     std::vector<double> numbers(static_cast<std::size_t>(dims[0] * dims[1]));
     file.copy(name, dims, numbers.data());
     return numbers;
   };
   const auto whole = [&](double number) {
     if (!(number >= 0 && number <= (std::numeric_limits<int>::max)()))
-      throw file_error("vivace: the checkpoint's trace is damaged", path, std::to_string(number), "a count");
+      throw file_error("the checkpoint's trace is damaged", path, std::to_string(number), "a count");
     return static_cast<int>(number);
   };
   const std::vector<double> epochs = table("trace.epochs", 6);

@@ -79,7 +79,7 @@ class training_engine : public training_state {
       for (const auto& one : columns)
         if (one.name == input.name.view()) found = &one;
       if (found == nullptr || found->width != width || graph.nodes[input.node].kind == op::labels)
-        throw error("vivace: the columns do not fit the network", "input " + std::string(input.name.view()),
+        throw error("the columns do not fit the network", "input " + std::string(input.name.view()),
                     found == nullptr ? "no column of this name" : std::to_string(found->width) + " numbers a sample",
                     std::to_string(width) + " numbers a sample");
       columns_.push_back({found->offset, width, std::vector<Real>(static_cast<std::size_t>(width * batch_size()))});
@@ -90,7 +90,7 @@ class training_engine : public training_state {
   /// @throws error if the network has fewer: a label would point past the end of a row of scores, or of a table
   void check_classes(int classes) const {
     if (classes > label_room_)
-      throw error("vivace: the data set has more classes than the network", "labels",
+      throw error("the data set has more classes than the network", "labels",
                   std::to_string(classes) + " classes", "at most " + std::to_string(label_room_));
   }
 
@@ -226,7 +226,7 @@ class training_engine : public training_state {
   }
 
   [[noreturn]] void fail(double loss) const {
-    throw divergence_error("vivace: the loss is not finite, training stops",
+    throw divergence_error("the loss is not finite, training stops",
                            "epoch " + std::to_string(epoch) + ", batch " + std::to_string(batch), std::to_string(loss),
                            "a lower rate, clip_norm, or inputs without NaN; the last checkpoint is untouched");
   }
@@ -260,7 +260,7 @@ class training_engine : public training_state {
       if (graph.nodes[input.node].kind != op::labels || given.labels == nullptr) continue;
       for (std::int64_t i = 0; i < graph.nodes[input.node].dims.size_at(given.size); ++i)
         if (given.labels[i] < 0 || given.labels[i] >= label_room_)
-          throw error("vivace: a label is out of range", "label " + std::to_string(i) + " of a batch",
+          throw error("a label is out of range", "label " + std::to_string(i) + " of a batch",
                       std::to_string(given.labels[i]), "0 to " + std::to_string(label_room_ - 1));
     }
   }
@@ -291,7 +291,7 @@ class training_engine : public training_state {
   void set_inputs(instance<Real>& run, const data::batch_view<Real>& given, const void* missing) {
     const graph_view& graph = run.structure();
     if (given.size < 1 || given.size > batch_size())
-      throw error("vivace: the batch does not fit the plan", "batch", std::to_string(given.size) + " samples",
+      throw error("the batch does not fit the plan", "batch", std::to_string(given.size) + " samples",
                   "1 to " + std::to_string(batch_size()) + ": give the trainer a larger batch<n>, or cut the samples");
     int numbers = 0;
     for (int i = 0; i < graph.inputs.size(); ++i) {
@@ -300,7 +300,7 @@ class training_engine : public training_state {
       if (graph.nodes[graph.inputs[i].node].kind != op::labels) data = features ? given.features : given.targets;
       if (data == nullptr && !features) data = missing;
       if (data == nullptr)
-        throw error("vivace: the batch lacks what the network takes",
+        throw error("the batch lacks what the network takes",
                     "input " + std::string(graph.inputs[i].name.view()), "a null pointer",
                     "features, labels and targets as the network has inputs for them");
       run.set_input(i, data);
@@ -320,7 +320,7 @@ class training_engine : public training_state {
   template <class Batches>
   void check(const graph_view& graph, const Batches& loader) const {
     if (loader.size() < 1)
-      throw error("vivace: the data set is empty", "data set", "no samples", "at least one sample");
+      throw error("the data set is empty", "data set", "no samples", "at least one sample");
     if (!columns_.empty()) return;
     int numbers = 0;
     for (const port& input : graph.inputs) {
@@ -328,12 +328,12 @@ class training_engine : public training_state {
       const std::string where = "input " + std::string(input.name.view());
       if (graph.nodes[input.node].kind == op::labels) {
         if (!loader.labelled())
-          throw error("vivace: the network needs labels", where, "a data set without labels", "a labelled data set");
+          throw error("the network needs labels", where, "a data set without labels", "a labelled data set");
         continue;
       }
       const std::int64_t got = numbers == 0 ? loader.sample_shape().size() : loader.target_size();
       if (got != dims.size())
-        throw error("vivace: the data set does not fit the network", where, std::to_string(got) + " numbers a sample",
+        throw error("the data set does not fit the network", where, std::to_string(got) + " numbers a sample",
                     std::to_string(dims.size()) + " numbers a sample");
       ++numbers;
     }

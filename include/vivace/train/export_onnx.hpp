@@ -24,7 +24,7 @@ class onnx_export {
 
   io::onnx_model operator()() {
     if (graph_.outputs.empty())
-      throw error("vivace: the network has nothing to export", "save_onnx", "a graph without outputs",
+      throw error("the network has nothing to export", "save_onnx", "a graph without outputs",
                   "an output, such as graph.output(\"prediction\", value)");
     names_.resize(static_cast<std::size_t>(graph_.nodes.size()));
     needed_ = ancestors_of_outputs();
@@ -67,7 +67,7 @@ class onnx_export {
   }
   [[noreturn]] void refuse(const node& from, const std::string& got) const {
     const auto index = static_cast<std::int32_t>(&from - graph_.nodes.begin());
-    throw error("vivace: the network cannot be written as ONNX", place(index), got,
+    throw error("the network cannot be written as ONNX", place(index), got,
                 "a network without it: save the parameters as safetensors, or leave it out of the prediction");
   }
 

@@ -66,7 +66,7 @@ class gradient_function {
   /// @throws error if an input has no name in the network or there are too many samples
   real operator()(std::initializer_list<named_input> inputs, int samples, const real* parameters, real* gradient) {
     if (samples < 1 || samples > batch_limit)
-      throw error("vivace: the number of samples is out of range", "value_and_gradient", std::to_string(samples),
+      throw error("the number of samples is out of range", "value_and_gradient", std::to_string(samples),
                   "1 to " + std::to_string(batch_limit) + "; a larger batch is a policy: batch<n>");
     for (const named_input& one : inputs) {
       const int position = run_.input(one.name);
@@ -99,7 +99,7 @@ class gradient_function {
     constexpr const char* names[] = {"float", "double", "std::int32_t"};
     const auto needs = labels ? named_input::kind::labels : numbers;
     if (given.type != needs)
-      throw error("vivace: an input is of another type", "input " + std::string(given.name),
+      throw error("an input is of another type", "input " + std::string(given.name),
                   names[static_cast<int>(given.type)], names[static_cast<int>(needs)]);
   }
 

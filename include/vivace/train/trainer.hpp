@@ -210,7 +210,7 @@ class trainer {
   static int samples_of(const Setting& setting, int otherwise) {
     if constexpr (std::is_same_v<Setting, batch_of>) {
       if (setting.samples < 1 || setting.samples > batch_limit)
-        throw error("vivace: the batch is out of range", "batch_of", std::to_string(setting.samples),
+        throw error("the batch is out of range", "batch_of", std::to_string(setting.samples),
                     "1 to " + std::to_string(batch_limit) + " samples, the batch that the trainer was compiled for");
       return setting.samples;
     } else {
@@ -256,7 +256,7 @@ class trainer {
 
   static double checked_norm(double norm) {
     if (norm > 0) return norm;
-    throw error("vivace: gradients cannot be clipped to this norm", "clip_norm", std::to_string(norm), "a norm above 0");
+    throw error("gradients cannot be clipped to this norm", "clip_norm", std::to_string(norm), "a norm above 0");
   }
 
   engine_setup<real> setup(const Policies&... policies) {

@@ -195,7 +195,7 @@ class relaxed_supernet {
     for (int edge = 0; edge < edges; ++edge) {
       const std::vector<int> order = ranked(edge);
       if (static_cast<int>(order.size()) < best_operations)
-        throw error("vivace: an edge has not as many operations", "next_stage", std::to_string(order.size()),
+        throw error("an edge has not as many operations", "next_stage", std::to_string(order.size()),
                     std::to_string(best_operations) + ": ask for fewer");
       for (int k = 0; k < best_operations; ++k)
         kept[static_cast<std::size_t>(edge)] |= std::uint32_t{1} << order[static_cast<std::size_t>(k)];
@@ -268,12 +268,12 @@ class relaxed_supernet {
 
   static void check_group(const char* where, int got, int least) {
     if (got < least)
-      throw error("vivace: a differentiable search cannot have this setting", where, std::to_string(got),
+      throw error("a differentiable search cannot have this setting", where, std::to_string(got),
                   "at least " + std::to_string(least));
   }
   static void expect_finite(real loss) {
     if (!std::isfinite(loss))
-      throw divergence_error("vivace: the loss is not finite, the search stops", "gradient of the architecture",
+      throw divergence_error("the loss is not finite, the search stops", "gradient of the architecture",
                              std::to_string(loss), "a lower rate, or inputs without NaN");
   }
 

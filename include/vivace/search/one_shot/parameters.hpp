@@ -157,7 +157,7 @@ template <class Real>
 void set_batch(instance<Real>& run, const data::batch_view<Real>& given, std::int32_t room) {
   const graph_view& from = run.structure();
   if (given.size < 1 || given.size > run.steps().batch)
-    throw error("vivace: the batch does not fit the plan", "batch", std::to_string(given.size) + " samples",
+    throw error("the batch does not fit the plan", "batch", std::to_string(given.size) + " samples",
                 "1 to " + std::to_string(run.steps().batch) + ": a larger batch<n>, or fewer samples");
   int numbers = 0;
   for (int i = 0; i < from.inputs.size(); ++i) {
@@ -165,12 +165,12 @@ void set_batch(instance<Real>& run, const data::batch_view<Real>& given, std::in
     const bool labels = from.nodes[from.inputs[i].node].kind == op::labels;
     if (!labels) data = numbers++ == 0 ? given.features : given.targets;
     if (data == nullptr)
-      throw error("vivace: the batch lacks what the network takes", "input " + std::string(from.inputs[i].name.view()),
+      throw error("the batch lacks what the network takes", "input " + std::string(from.inputs[i].name.view()),
                   "a null pointer", "features, labels and targets as the network has inputs for them");
     run.set_input(i, data);
     for (int k = 0; labels && k < given.size; ++k)
       if (given.labels[k] < 0 || given.labels[k] >= room)
-        throw error("vivace: a label is out of range", "label " + std::to_string(k) + " of a batch",
+        throw error("a label is out of range", "label " + std::to_string(k) + " of a batch",
                     std::to_string(given.labels[k]), "0 to " + std::to_string(room - 1));
   }
 }
@@ -178,7 +178,7 @@ void set_batch(instance<Real>& run, const data::batch_view<Real>& given, std::in
 /// @throws error if a data set has not the samples and labels that a network's model takes
 template <class Real, class Source>
 void check_source(const graph& model, const Source& set) {
-  if (set.size() < 1) throw error("vivace: the data set is empty", "data set", "no samples", "at least one sample");
+  if (set.size() < 1) throw error("the data set is empty", "data set", "no samples", "at least one sample");
   int classes = 0;
   if constexpr (data::labelled_source<Source>) classes = set.classes();
   int numbers = 0;
@@ -187,7 +187,7 @@ void check_source(const graph& model, const Source& set) {
     const std::string where = "input " + std::string(input.name.view());
     if (model.nodes[input.node].kind == op::labels) {
       if (classes < 1)
-        throw error("vivace: the network needs labels", where, "a data set without labels", "a labelled data set");
+        throw error("the network needs labels", where, "a data set without labels", "a labelled data set");
       continue;
     }
     std::int64_t got = set.sample_shape().size();
@@ -196,11 +196,11 @@ void check_source(const graph& model, const Source& set) {
       if constexpr (data::target_source<Source, Real>) got = set.target_size();
     }
     if (got != dims.size())
-      throw error("vivace: the data set does not fit the network", where, std::to_string(got) + " numbers a sample",
+      throw error("the data set does not fit the network", where, std::to_string(got) + " numbers a sample",
                   std::to_string(dims.size()) + " numbers a sample");
   }
   if (const std::int32_t room = label_room(model); classes > room)
-    throw error("vivace: the data set has more classes than the network", "labels",
+    throw error("the data set has more classes than the network", "labels",
                 std::to_string(classes) + " classes", "at most " + std::to_string(room));
 }
 

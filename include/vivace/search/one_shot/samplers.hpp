@@ -78,7 +78,7 @@ class multi_paths {
   /// @throws error if `count` is below 1, or a space is too large to be sorted
   explicit multi_paths(int count = 4, bool stratified = true) : count_(count) {
     if (count < 1)
-      throw error("vivace: a step needs at least one path", "multi_paths", std::to_string(count), "1 or more");
+      throw error("a step needs at least one path", "multi_paths", std::to_string(count), "1 or more");
     if (stratified) sort();
   }
 
@@ -104,7 +104,7 @@ class multi_paths {
   void sort() {
     const std::uint64_t all = search::count<Space>();
     if (all > most || all < static_cast<std::uint64_t>(count_))
-      throw error("vivace: the architectures of this space cannot be sorted into parts", "multi_paths",
+      throw error("the architectures of this space cannot be sorted into parts", "multi_paths",
                   std::to_string(all) + " architectures",
                   std::to_string(count_) + " to " + std::to_string(most) + ", or stratified = false");
     const parameter_table table(model_graph(detail::whole_network<Space>{}, true));

@@ -23,11 +23,11 @@ struct inherited_tse {
   template <class Supernet>
   double operator()(const Supernet& net, const architecture& of, data::loader<typename Supernet::real>& from) const {
     if (batches < 0 || !(rate > 0))
-      throw error("vivace: a sub-network cannot be scored with this setting", "inherited_tse",
+      throw error("a sub-network cannot be scored with this setting", "inherited_tse",
                   std::to_string(batches) + " batches, rate " + std::to_string(rate),
                   "at least 1 batch, or 0 for an epoch, and a rate above 0");
     if (from.size() < 1)
-      throw error("vivace: the data set is empty", "inherited_tse", "no samples", "at least one sample");
+      throw error("the data set is empty", "inherited_tse", "no samples", "at least one sample");
     auto fresh = net.how();
     fresh.rate = rate;
     auto candidate = net.candidate(of, fresh);

@@ -77,7 +77,7 @@ template <one_shot_space Space>
 void check(const path& of) {
   const auto cells = static_cast<std::size_t>(weight_sharing<Space>::cells);
   if (of.cells.size() != 1 && of.cells.size() != cells)
-    throw error("vivace: a path does not fit the supernet", "path", std::to_string(of.cells.size()) + " architectures",
+    throw error("a path does not fit the supernet", "path", std::to_string(of.cells.size()) + " architectures",
                 "1 for all cells, or " + std::to_string(cells));
   for (const architecture& one : of.cells) check(choices_of<Space>(), one);
 }

@@ -22,7 +22,7 @@ class epoch_sum {
   /// @throws divergence_error if the loss is not finite
   void add(double loss, int samples, trace& history) {
     if (!std::isfinite(loss))
-      throw divergence_error("vivace: the loss is not finite, training stops",
+      throw divergence_error("the loss is not finite, training stops",
                              "epoch " + std::to_string(epoch_) + ", batch " + std::to_string(batch_),
                              std::to_string(loss), "a lower rate, or inputs without NaN");
     history.batches.push_back({epoch_, batch_++, samples, loss});
@@ -107,7 +107,7 @@ class supernet {
   /// @return the mean loss before the update
   /// @throws error if there is no path, one is none of the space, or the batch does not fit
   real step(const data::batch_view<real>& batch, std::span<const path> paths, double epoch_position = 0) {
-    if (paths.empty()) throw error("vivace: a step needs at least one path", "supernet", "0 paths", "1 or more");
+    if (paths.empty()) throw error("a step needs at least one path", "supernet", "0 paths", "1 or more");
     std::fill(gradient_.begin(), gradient_.end(), real(0));
     const real share = real(1) / static_cast<real>(paths.size());
     real loss = 0;

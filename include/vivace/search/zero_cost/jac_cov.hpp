@@ -85,7 +85,7 @@ struct jac_cov {
   template <definition Definition, class Real>
   double operator()(const Definition& of, const data::batch_view<Real>& batch, const seed& start = {}) const {
     if (batch.size < 2)
-      throw error("vivace: a score needs a batch", "jac_cov", std::to_string(batch.size) + " samples", "at least two");
+      throw error("a score needs a batch", "jac_cov", std::to_string(batch.size) + " samples", "at least two");
     detail::scored_model model(of, true);
     const value input = model.input();
     const std::int64_t width = input.dims().size();

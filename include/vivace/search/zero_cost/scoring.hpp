@@ -37,13 +37,13 @@ class scored_model {
   [[nodiscard]] value output(std::string_view name) {
     for (const port& one : make_.result().outputs)
       if (one.name.view() == name) return make_.handle(one.node);
-    throw error("vivace: no such output", "network", std::string(name), "an output of that name: the score is of it");
+    throw error("no such output", "network", std::string(name), "an output of that name: the score is of it");
   }
   /// The first input of numbers. @throws error if there is none
   [[nodiscard]] value input() {
     for (const port& one : make_.result().inputs)
       if (make_.at(one.node).kind != op::labels) return make_.handle(one.node);
-    throw error("vivace: the network takes no numbers", "network", "no input", "an input of numbers");
+    throw error("the network takes no numbers", "network", "no input", "an input of numbers");
   }
   [[nodiscard]] int parameters() const { return make_.result().parameters.size(); }
   [[nodiscard]] value parameter(int index) { return make_.handle(make_.result().parameters[index].node); }
@@ -123,7 +123,7 @@ class scored_run {
 template <class Real>
 double score_on(graph from, const data::batch_view<Real>& batch, std::uint64_t seed) {
   if (batch.size < 1 || batch.features == nullptr)
-    throw error("vivace: a score needs a batch", "batch", std::to_string(batch.size) + " samples", "at least one");
+    throw error("a score needs a batch", "batch", std::to_string(batch.size) + " samples", "at least one");
   scored_run<Real> run(std::move(from), batch.size, seed);
   run.set(batch);
   return run();
