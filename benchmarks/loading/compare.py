@@ -13,37 +13,15 @@ import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
-import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from side import Side  # noqa: E402
+
 SIDES = ("shared", "independent", "PyTorch")
 # What must be reached: (preparation, jobs, side) -> ratio.
 MUST = {("costly", 4, "independent"): 2.5, ("trivial", 1, "independent"): 0.97, ("trivial", 4, "independent"): 0.9}
-
-
-class Side:
-    """A process that serves commands."""
-
-    def __init__(self, command):
-        self.name, self.errors = str(command[0]), tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-                                        text=True)
-
-    def ask(self, line):
-        try:
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
-            return json.loads(self.process.stdout.readline())
-        except (BrokenPipeError, json.JSONDecodeError):
-            self.process.wait()
-            self.errors.seek(0)
-            raise RuntimeError(f"{self.name} stopped:\n" + "".join(self.errors.readlines()[-8:])) from None
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
 
 
 def quartiles(numbers):
@@ -78,9 +56,8 @@ def main():
     parser.add_argument("--no-torch", action="store_true")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    ours = Side([options.build / "loading_throughput", "--serve", str(options.samples)])
-    torch = None if options.no_torch else Side(
-        [options.python, HERE / "torch_loader.py", "--library", options.build.resolve() / "loading_turns.so",
+    ours = Side("ours", [options.build / "loading_throughput", "--serve", str(options.samples)])
+    torch = None if options.no_torch else Side("PyTorch",         [options.python, HERE / "torch_loader.py", "--library", options.build.resolve() / "loading_turns.so",
          "--samples", str(options.samples), "--workers", str(options.workers)])
     cost = ours.ask("costly 1 shared")["sample"]
     print(f"costly preparation of a sample: {1e6 * cost:.0f} us; {options.samples} samples an epoch, {options.rounds} "

@@ -100,8 +100,8 @@ struct way {
   bool cached = true, substitute = false;
 };
 
-template <class Model>
-data::simulation_result run(const workload& load, double cache, const way& how) {
+/// Different items of all jobs.
+double union_size(const workload& load) {
   std::vector<bool> seen(load.universe);
   double all = 0;
   for (const data::simulated_job& job : load.jobs)
@@ -109,6 +109,12 @@ data::simulation_result run(const workload& load, double cache, const way& how) 
       all += seen[item] ? 0 : 1;
       seen[item] = true;
     }
+  return all;
+}
+
+template <class Model>
+data::simulation_result run(const workload& load, double cache, const way& how) {
+  const double all = union_size(load);
   data::share_options options;
   options.rounds = {.seed = 1, .mode = how.mode};
   options.cache.capacity = how.cached ? static_cast<std::uint64_t>(std::llround(cache * all)) : 0;
@@ -217,13 +223,7 @@ void live(Batches& batches, const data::simulated_job& job, double unit, clock::
 template <class Transform>
 void measure(const workload& load, const data::dataset& set, bool shares, double unit, const Transform& change,
              record& to) {
-  std::vector<bool> seen(load.universe);
-  double all = 0;
-  for (const data::simulated_job& job : load.jobs)
-    for (const std::uint32_t item : job.items) {
-      all += seen[item] ? 0 : 1;
-      seen[item] = true;
-    }
+  const double all = union_size(load);
   const auto bytes = static_cast<double>(set.sample_shape().size()) * sizeof(float);
   const bool at_once = std::all_of(load.jobs.begin(), load.jobs.end(), [](const auto& job) { return job.start == 0; });
   const data::hub hub{set,

@@ -16,10 +16,12 @@ import platform
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from side import Side  # noqa: E402
+
 EAGER, JAX = "torch eager", "jax jit"
 
 # Row: network, optimiser, batch, rate, {peer: (must, aim)}. What a peer is called is in `command_of`; must and aim are
@@ -46,41 +48,21 @@ ROWS = {
 }
 
 
-class Side:
-    """A process that serves commands."""
+class TimedSide(Side):
+    """One that times steps."""
 
     def __init__(self, name, command, threads, core):
         environment = dict(os.environ)
         if threads > 0:  # 0: as the program likes, unpinned
             environment |= {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
         pin = (lambda: os.sched_setaffinity(0, {core})) if threads == 1 else None
-        self.name, self.threads, self.times = name, threads, []
-        self.errors = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
-                                        text=True, env=environment, preexec_fn=pin)
-
-    def ask(self, line):
-        try:
-            self.process.stdin.write(line + "\n")
-            self.process.stdin.flush()
-            return json.loads(self.process.stdout.readline())
-        except (BrokenPipeError, json.JSONDecodeError):
-            self.process.wait()
-            self.errors.seek(0)
-            raise RuntimeError(f"{self.name} stopped:\n" + "".join(self.errors.readlines()[-8:])) from None
+        super().__init__(name, command, env=environment, preexec_fn=pin)
+        self.threads, self.times = threads, []
 
     def time(self, seconds):
         answer = self.ask(f"time {seconds}")
         spent = min(answer["wall"], answer["cpu"]) if self.threads == 1 else answer["wall"]
         return spent / answer["steps"]
-
-    def close(self):
-        self.process.stdin.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-        self.errors.close()
 
 
 def command_of(peer, row, options, data, threads=None):
@@ -111,7 +93,7 @@ def quartiles(numbers):
 def measure(row, options, data):
     """One row: {ours, work, limits, peers: {name: ...}}"""
     wanted = [peer for peer in ROWS[row][4] if not options.peers or peer in options.peers]
-    ours = Side("ours", command_of("ours", row, options, data), options.threads, options.core)
+    ours = TimedSide("ours", command_of("ours", row, options, data), options.threads, options.core)
     losses = ours.ask(f"losses {options.losses}")["losses"]
     sides, result = [ours], {"peers": {}, "limits": [], "losses": losses}
     for peer in wanted:
@@ -119,7 +101,7 @@ def measure(row, options, data):
         if command is None:
             result["peers"][peer] = {"missing": "was not built"}
             continue
-        side = Side(peer, command, options.threads, options.core)
+        side = TimedSide(peer, command, options.threads, options.core)
         try:
             theirs = side.ask(f"losses {options.losses}")["losses"]
             difference = agree(losses, theirs, options.first_loss, options.later_losses)
@@ -158,7 +140,7 @@ def measure(row, options, data):
 def scaling(row, options, data):
     """Ours on several threads against ours on one, by the clock, beside as many endless loops as asked for."""
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(options.endless)]
-    sides = [Side(f"{threads} threads", command_of("ours", row, options, data, threads), 0, None)
+    sides = [TimedSide(f"{threads} threads", command_of("ours", row, options, data, threads), 0, None)
              for threads in (1, options.scaling)]
     try:
         for side in sides * 4:
