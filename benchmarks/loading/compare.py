@@ -57,7 +57,9 @@ def main():
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     ours = Side("ours", [options.build / "loading_throughput", "--serve", str(options.samples)])
-    torch = None if options.no_torch else Side("PyTorch",         [options.python, HERE / "torch_loader.py", "--library", options.build.resolve() / "loading_turns.so",
+    torch = None if options.no_torch else Side(
+        "PyTorch",
+        [options.python, HERE / "torch_loader.py", "--library", options.build.resolve() / "loading_turns.so",
          "--samples", str(options.samples), "--workers", str(options.workers)])
     cost = ours.ask("costly 1 shared")["sample"]
     print(f"costly preparation of a sample: {1e6 * cost:.0f} us; {options.samples} samples an epoch, {options.rounds} "
