@@ -259,7 +259,7 @@ TEST_CASE("hub: a failure reaches those who wait for the item, with its index an
     };
     const auto text = files::message_of<vivace::error>([&] { go(one, mine); });
     CHECK(text ==
-          "a sample could not be prepared\n  where: item 17\n  got:   the file is gone\n"
+          "vivace: a sample could not be prepared\n  where: item 17\n  got:   the file is gone\n"
           "  needs: a source and transforms that can serve it; the next call tries again");
     const std::int64_t place = one.position();
     CHECK(files::message_of<vivace::error>([&] { go(one, mine); }) == text);

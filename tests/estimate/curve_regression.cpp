@@ -156,15 +156,15 @@ TEST_CASE("curve_regression: what does not fit is refused") {
   for (const auto& [lowest, highest] : {std::pair{0.0, 1.0}, {2.0, 1.0}, {1.0, infinity}})
     CHECK(contains(refusal({.lowest = lowest, .highest = highest}), "curve_regression{.lowest, .highest}"));
   CHECK(refusal({.settings = 2, .folds = 4}) ==
-        "there are too few rows\n  where: curve_regression\n  got:   6\n  needs: 4 folds of two rows or more");
+        "vivace: there are too few rows\n  where: curve_regression\n  got:   6\n  needs: 4 folds of two rows or more");
 
   rows[3].push_back(3);
   CHECK(refusal(quick) ==
-        "the rows are not of one length\n  where: curve_regression, row 3\n  got:   3 features\n"
+        "vivace: the rows are not of one length\n  where: curve_regression, row 3\n  got:   3 features\n"
         "  needs: 2, as in row 0");
   rows[3] = {1, infinity};
   CHECK(refusal(quick) ==
-        "a feature is not finite\n  where: curve_regression, row 3, feature 1\n  got:   inf\n"
+        "vivace: a feature is not finite\n  where: curve_regression, row 3, feature 1\n  got:   inf\n"
         "  needs: finite numbers; leave networks that failed out");
   rows[3] = {1, 2};
   targets[5] = std::numeric_limits<double>::quiet_NaN();

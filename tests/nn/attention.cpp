@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <string>
+#include <vivace/kernel/cpu/cpu.hpp>
 #include <vivace/nn/gpt.hpp>
 #include <vivace/optim/adam.hpp>
 #include <vivace/optim/training_graph.hpp>
@@ -226,11 +227,11 @@ TEST_CASE("gpt: counts, mistakes, and the plan of four layers as a constant") {
   const std::int64_t block = 2 * 2 * 128 + (4 * 128 * 128 + 4 * 128) + (8 * 128 * 128 + 5 * 128);
   const std::int64_t all = 65 * 128 + 128 * 128 + 4 * block + 2 * 128 + 128 * 65;
   CHECK(parameter_count(vv::model_graph(four_layers::graph, true)) == all);
-  using code = vv::compiled<four_layers, 8, vv::adam, vv::no_clipping, vv::reference_kernels, float>;
+  using code = vv::compiled<four_layers, 8, vv::adam, vv::no_clipping, vv::cpu_kernels, float>;
   static_assert(code::training_plan.commands.element[0].node >= 0);
   const vv::graph made = vv::training_graph<vv::adam>(vv::model_graph(four_layers::graph, true));
   CHECK(made.nodes.size() == code::training.nodes.size);
-  CHECK(vv::make_plan(made, vv::unfused(made), 8, &vv::no_workspace).arena_size == code::training_plan.arena_size);
+  CHECK(vv::make_plan<vv::cpu_kernels>(made, 8).arena_size == code::training_plan.arena_size);
 
   const auto mistake = [](const vv::gpt& body) { return vv::model_graph(vv::language_model(body), true).mistake.what; };
   CHECK(mistake({.layers = 0}) == vv::problem::extent_must_be_positive);
