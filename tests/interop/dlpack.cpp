@@ -125,7 +125,11 @@ TEST_CASE("dlpack: what cannot be read in place is refused") {
   CHECK(contains(refused([](foreign& f) { f.tensor().data = nullptr; }), "no memory"));
   CHECK(contains(refused([](foreign& f) { f.extents[0] = -1; }), "out of range"));
   foreign deep;
+  deep.extents.assign(9, 1);
+  deep.strides.assign(9, 1);
   deep.tensor().ndim = 9;
+  deep.tensor().shape = deep.extents.data();
+  deep.tensor().strides = deep.strides.data();
   CHECK(contains(message_of([&] { interop::from_dlpack<float>(deep.tensor()); }), "too many axes"));
   CHECK(contains(message_of([&] { interop::samples_of(deep.tensor()); }), "no list of samples"));
 }

@@ -174,17 +174,18 @@ dlpack_view<Real> from_dlpack(const DLTensor& from) {
 /// Samples along the first axis of a tensor of float, double or uint8, not copied: it must outlive the data set.
 /// @throws error if the tensor cannot be read in place, see from_dlpack()
 inline data::dataset samples_of(const DLTensor& features) {
-  return data::dataset::borrow(detail::dlpack_values(features), detail::dlpack_sample(features));
+  const shape sample = detail::dlpack_sample(features);
+  return data::dataset::borrow(detail::dlpack_values(features), sample);
 }
 /// The same with labels (int32, one a sample) or targets (float or double, one or more numbers a sample).
 /// @param classes of labels; 0: one more than the largest label
 inline data::dataset samples_of(const DLTensor& features, const DLTensor& second, int classes = 0) {
-  const data::values_view values = detail::dlpack_values(features);
   const shape sample = detail::dlpack_sample(features);
+  const data::values_view values = detail::dlpack_values(features);
   if (second.dtype.code == kDLInt || second.dtype.code == kDLUInt)
     return data::dataset::borrow(values, sample, detail::dlpack_numbers<std::int32_t>(second), classes);
-  return data::dataset::borrow(values, sample, detail::dlpack_values(second),
-                               static_cast<int>(detail::dlpack_sample(second).size()));
+  const shape target = detail::dlpack_sample(second);
+  return data::dataset::borrow(values, sample, detail::dlpack_values(second), static_cast<int>(target.size()));
 }
 /// The same with tensors that the data set takes over: it calls their deleters when the last copy of it is gone, and at
 /// once after an error.
