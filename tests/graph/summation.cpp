@@ -120,6 +120,23 @@ TEST_CASE("constant factors leave the sum, and sums that differ in them are one"
   CHECK(make.at(make.result().nodes.size() - 1).dims == vv::shape{1, 4, 1});
 }
 
+TEST_CASE("a constant that is repeated along an axis of its own counts as often") {
+  builder make;
+  const value x = make.input("x", {rows, 4, 1}), r = make.input("r", {1, 4, 1});
+  const value repeated = vv::ops::broadcast(r, {rows, 4, 3});
+  vv::summation summed(make);
+  const value once = summed(x, {1, 4, 1});
+  make.output("once", once);
+  make.output("thrice", summed(repeated * x, {1, 4, 1}));
+  vv::runtime_graph<double, vv::reference_kernels> run(vv::without_dead_code(make.take()), 2);
+  const double numbers[8] = {1, 2, 3, 4, 5, 6, 7, 8}, factors[4] = {1, 10, 100, 1000};
+  run.run().set_input(0, numbers);
+  run.run().set_input(1, factors);
+  run.run()({.samples = 2});
+  for (int channel = 0; channel < 4; ++channel)
+    CHECK(run.run().output("thrice").data[channel] == 3 * factors[channel] * run.run().output("once").data[channel]);
+}
+
 TEST_CASE("deviations from their mean add up to zero") {
   builder make;
   const value x = make.input("x", {rows, 4, 3}), r = make.input("r", {1, 4, 1});

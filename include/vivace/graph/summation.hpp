@@ -52,8 +52,8 @@ class summation {
     const term found = known(index, dims, depth);
     if (found.known) return found;
     const product parts = taken_apart(index, dims);
-    const shape all = graph_.at(index).dims;
-    if (parts.whole && is_sum_of_two(parts) && depth < deepest) {
+    if (!parts.whole) return {true, ops::sum_to(graph_.handle(index), dims).index()};
+    if (is_sum_of_two(parts) && depth < deepest) {
       const node both = graph_.at(parts.factor[0]);
       if (known(both.operand[0], dims, depth + 1).known || known(both.operand[1], dims, depth + 1).known) {
         const term first = summed(both.operand[0], dims, depth + 1);
@@ -62,11 +62,10 @@ class summation {
       }
     }
     value varying = graph_.handle(index);
-    if (parts.whole && (parts.constants > 0 || parts.number != 1)) {
+    if (parts.constants > 0 || parts.number != 1) {
       varying = graph_.handle(parts.factor[0]);
       for (int f = 1; f < parts.factors; ++f) varying = varying * graph_.handle(parts.factor[f]);
     }
-    if (!parts.whole || varying.dims() != all) return {true, ops::sum_to(graph_.handle(index), dims).index()};
     const term sum{true, ops::sum_to(varying, dims).index()};
     made_.push_back({});
     for (int f = 0; f < parts.factors; ++f) made_.back().factor[f] = parts.factor[f];
@@ -175,7 +174,15 @@ class summation {
         result.factor[at] = next;
       }
     }
-    result.whole = result.whole && result.factors > 0;
+    // A constant may have been repeated along axes that no factor has: their length would be lost.
+    shape together;
+    if (result.factors > 0) together = graph_.at(result.factor[0]).dims;
+    for (int f = 1; f < result.factors; ++f) {
+      shape wider;
+      (void)ops::broadcast_shapes(together, graph_.at(result.factor[f]).dims, wider);
+      together = wider;
+    }
+    result.whole = result.whole && result.factors > 0 && together == graph_.at(index).dims;
     return result;
   }
 
