@@ -49,10 +49,10 @@ struct samples {
 };
 
 /// All that a training leaves behind, as bytes: losses of its steps, parameters, states, and a prediction.
-template <class Precision, class Executor>
-std::string trained(const Executor& executor, std::uint64_t seed = 3, int steps = 4) {
+template <class Precision, class Executor, class Net = convolutional>
+std::string trained(const Executor& executor, std::uint64_t seed = 3, int steps = 4, const Net& of = {}) {
   using real = typename Precision::real;
-  vv::trainer net{convolutional{}, vv::batch<batch>, vv::adamw{}, vv::clip_norm{.norm = 0.5},
+  vv::trainer net{of, vv::batch<batch>, vv::adamw{}, vv::clip_norm{.norm = 0.5},
                   vv::seed{seed},  Precision{},      executor};
   std::string bytes;
   const auto add = [&](const real* from, std::int64_t count) {
@@ -126,6 +126,11 @@ TEST_CASE("determinism: threads give the bits of one thread") {
 TEST_CASE("determinism: tbb gives the bits of one thread") {
   const ::tbb::global_control more(::tbb::global_control::max_allowed_parallelism, 8);
   for (const int count : {1, 2, 8}) check_bits(vv::tbb{count});
+}
+
+TEST_CASE("determinism: a network planned at run time gives the bits of the compiled one") {
+  CHECK(trained<vv::f32>(vv::serial{}, 3, 4, convolutional::graph) == reference_f32());
+  CHECK(trained<vv::f64>(vv::serial{}, 3, 4, convolutional::graph) == reference_f64());
 }
 
 TEST_CASE("determinism: the same seed twice, another seed") {

@@ -142,7 +142,7 @@ class interpreter {
     }
     if (vv::is_view(node.kind) && node.kind != vv::op::reshape) return;  // a loop's results are there already
     to.assign(static_cast<std::size_t>(dims.size()), -77);
-    static constexpr auto kernels = vv::kernels_for<vv::reference_kernels, double, all>();
+    static constexpr auto kernels = vv::kernels_for<vv::reference_kernels, double, vv::all_operations>();
     if (node.kind == vv::op::reshape) {
       to = at(node.operand[0]);
     } else if (vv::is_elementwise(node.kind)) {
@@ -169,7 +169,6 @@ class interpreter {
     }
   }
 
-  static constexpr vv::op_set all{~std::uint64_t{0} >> (64 - vv::op_count)};
   vv::graph graph_;
   vv::loop_ranges ranges_;
   std::vector<std::size_t> turn_;  // of each loop: the part of sequences that it is at

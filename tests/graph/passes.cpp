@@ -1,9 +1,11 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 #include <vivace/exec/evaluate.hpp>
 #include <vivace/graph/order.hpp>
+#include <vivace/kernel/cpu/cpu.hpp>
 #include <vivace/optim/adam.hpp>
 #include <vivace/optim/sgd.hpp>
 #include <vivace/optim/training_graph.hpp>
@@ -215,6 +217,89 @@ TEST_CASE("plans of networks: nothing reads what is overwritten") {
   check_net<graph_test::small_attention>("small_attention");
   check_net<graph_test::gradient_penalty>("gradient_penalty");
   check_net<graph_test::small_recurrent>("small_recurrent");
+}
+
+TEST_CASE("a product and the only sum that reads it become one operation") {
+  const auto build = [](auto&& make) {
+    builder graph;
+    const value a = graph.input("a", {rows, 3}), b = graph.input("b", {rows, 3}), c = graph.input("c", {3});
+    const value result = make(a, b, c, graph);
+    graph.output("y", result);
+    return vv::without_dead_code(vv::contracted(vv::canonical(graph.take())));
+  };
+  const auto check = [&](auto&& make, double scale, double shift) {
+    const vv::graph from = build(make);
+    CHECK(count(from, op::multiply) == 0);
+    CHECK(count(from, op::multiply_add) == 1);
+    const vv::node& last = from.nodes[from.outputs[0].node];
+    CHECK(last.attr.scale == scale);
+    CHECK(last.attr.shift == shift);
+    CHECK(from.nodes[last.operand[2]].dims == vv::shape{3});
+  };
+  check([](value a, value b, value c, builder&) { return a * b + c; }, 1, 1);
+  check([](value a, value b, value c, builder&) { return c + a * b; }, 1, 1);
+  check([](value a, value b, value c, builder&) { return a * b - c; }, 1, -1);
+  check([](value a, value b, value c, builder&) { return c - a * b; }, -1, 1);
+  // Two products: the second is taken, the first stays.
+  CHECK(count(build([](value a, value b, value c, builder&) {
+          const value left = a * b;
+          return left + a * c;
+        }), op::multiply) == 1);
+  // Not where the product has other readers, or is smaller than the sum.
+  const auto stays = [&](auto&& make) { CHECK(count(build(make), op::multiply_add) == 0); };
+  stays([](value a, value b, value c, builder& graph) {
+    const value product = a * b;
+    graph.output("product", product);
+    return product + c;
+  });
+  stays([](value a, value b, value c, builder&) {
+    const value product = a * b;
+    return (product + c) / product;
+  });
+  stays([](value a, value b, value, builder&) {
+    const value product = a * b;
+    return product + product;
+  });
+  stays([](value a, value, value c, builder&) {
+    const value small = c * c;
+    return a + small;
+  });
+}
+
+TEST_CASE("programs of one form, and those that a network compiles") {
+  const vv::graph training = vv::training_graph<vv::adam>(vv::model_graph(graph_test::perceptron::graph, true));
+  const vv::plan steps = fused_plan(training);
+  std::vector<vv::program_form> forms;
+  bool random = false;
+  for (const vv::command& one : steps.commands) {
+    if (one.instructions == 0) continue;
+    const vv::program_form form = vv::form_of(steps, one);
+    for (int i = 0; i < one.instructions; ++i) {
+      const vv::instruction& code = steps.instructions[one.first_instruction + i];
+      random = code.kind == op::dropout_mask || code.kind == op::map || code.kind == op::power;
+      if (random) break;
+      CHECK(form.code[i].kind == code.kind);
+    }
+    CHECK((form.lines == 0) == random);
+    forms.push_back(form);
+  }
+  const vv::kernel_needs needs = vv::needs_of<vv::cpu_kernels>(steps);
+  CHECK(needs.forms.size > 0);
+  for (int f = 0; f < needs.forms.size; ++f) {
+    const vv::program_form& form = needs.forms.element[f];
+    CHECK(form.lines > 1);
+    CHECK(std::find(forms.begin(), forms.end(), form) != forms.end());
+    for (int other = 0; other < f; ++other) CHECK_FALSE(needs.forms.element[other] == form);
+  }
+  CHECK(needs.operations.contains(op::matmul));
+  // Adam's update is most of the work: nobody interprets its division.
+  CHECK_FALSE(needs.operations.contains(op::divide));
+  vv::plan none;
+  CHECK(vv::needs_of<vv::cpu_kernels>(none).forms.size == 0);
+  // Kernels that cannot be compiled into programs need all operations.
+  const vv::kernel_needs interpreted = vv::needs_of<graph_test::fused_reference_kernels>(steps);
+  CHECK(interpreted.forms.size == 0);
+  CHECK(interpreted.operations.contains(op::divide));
 }
 
 TEST_CASE("the replay notices a plan that is wrong") {

@@ -59,7 +59,35 @@ void compare(double scale, double shift) {
 
 template <class Real, int... Index>
 void compare_all(std::integer_sequence<int, Index...>) {
-  (compare<static_cast<op>(static_cast<int>(op::affine) + Index), Real>(0.3, -0.7), ...);
+  const auto one = []<op Kind>() {
+    if constexpr (Kind == op::multiply_add)
+      compare<Kind, Real>(1, 1), compare<Kind, Real>(-1, 1), compare<Kind, Real>(1, -1);
+    else
+      compare<Kind, Real>(0.3, -0.7);
+  };
+  (one.template operator()<static_cast<op>(static_cast<int>(op::affine) + Index)>(), ...);
+}
+
+/// The bits of an element do not depend on where in a stretch it lies.
+template <op Kind, class Real>
+void compare_stretches() {
+  constexpr std::int64_t count = 2000;
+  const auto a = calls::numbers<Real>(count, 1), b = calls::numbers<Real>(count, 2), c = calls::numbers<Real>(count, 3);
+  const vv::instruction code{.scale = Kind == op::power ? 1.5 : 1, .shift = 1};
+  std::vector<Real> whole(count), parts(count);
+  const auto run = [&](std::int64_t first, std::int64_t size, std::vector<Real>& to) {
+    vv::cpu::elementwise<Kind, Real>(to.data() + first, a.data() + first, b.data() + first, c.data() + first, first, size,
+                                     code, {});
+  };
+  run(0, count, whole);
+  for (std::int64_t first = 0, size = 1; first < count; first += size, size = size % 37 + 1)
+    run(first, (std::min)(size, count - first), parts);
+  INFO(std::string(vv::to_string(Kind)));
+  CHECK(calls::same_bits(whole, parts));
+}
+template <class Real, int... Index>
+void compare_all_stretches(std::integer_sequence<int, Index...>) {
+  (compare_stretches<static_cast<op>(static_cast<int>(op::affine) + Index), Real>(), ...);
 }
 
 }  // namespace
@@ -70,6 +98,10 @@ TEST_CASE_TEMPLATE("elementwise operations equal the reference, with NaN, infini
   for (const double scale : {-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 0.25})
     compare<op::power, Real>(scale, 0);
   for (const double scale : {1.0, 12.0, -12.0}) compare<op::broadcast, Real>(scale, 0);
+}
+
+TEST_CASE_TEMPLATE("the bits of an elementwise operation do not depend on the stretch", Real, float, double) {
+  compare_all_stretches<Real>(std::make_integer_sequence<int, static_cast<int>(op::map) - static_cast<int>(op::affine)>{});
 }
 
 TEST_CASE_TEMPLATE("a dropout mask is the same whatever its stretches", Real, float, double) {

@@ -9,7 +9,7 @@
 namespace vivace::inline VIVACE_TARGET {
 
 /// Every operation there is: for graphs that are made at run time.
-inline constexpr op_set all_operations{~std::uint64_t{0} >> (64 - op_count)};
+inline constexpr kernel_needs all_operations{.operations = {~std::uint64_t{0} >> (64 - op_count)}, .forms = {}};
 
 /// A graph made at run time, with all it needs to run: plan, variables, arena. No compilation takes place.
 template <class Real, class Kernels>

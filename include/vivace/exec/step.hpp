@@ -2,25 +2,34 @@
 #include <algorithm>
 #include <utility>
 
-#include <vivace/graph/freeze.hpp>
+#include <vivace/graph/program_form.hpp>
 #include <vivace/kernel/program.hpp>
 
 namespace vivace::inline VIVACE_TARGET {
 
-/// The kernels of each operation that a plan uses.
+/// The kernels of each operation that a plan uses, and code for some of its programs.
 template <class Real>
 struct kernel_table {
   kernel_function<Real> operation[op_count]{};
   elementwise_function<Real> elementwise[op_count]{};
+  block_function<Real> whole[max_forms]{};
+  const kernel_needs* needs = nullptr;  ///< what it was made for
+
+  /// The code of a program of this form; null if there is none.
+  [[nodiscard]] block_function<Real> program(const program_form& form) const {
+    for (int f = 0; f < needs->forms.size; ++f)
+      if (needs->forms.element[f] == form) return whole[f];
+    return nullptr;
+  }
 };
 
-/// Instantiates the kernels of a set of operations, and no others.
-template <class Kernels, class Real, op_set Used>
+/// Instantiates the kernels that some plans need, and no others.
+template <class Kernels, class Real, const kernel_needs& Needs>
 constexpr kernel_table<Real> kernels_for() {
-  kernel_table<Real> table;
+  kernel_table<Real> table{.needs = &Needs};
   const auto add = [&]<int Index>() {
     constexpr op kind = static_cast<op>(Index);
-    if constexpr (Used.contains(kind)) {
+    if constexpr (Needs.operations.contains(kind)) {
       if constexpr (is_elementwise(kind))
         table.elementwise[Index] = Kernels::template elementwise<kind, Real>();
       else
@@ -30,6 +39,10 @@ constexpr kernel_table<Real> kernels_for() {
   [&]<int... Index>(std::integer_sequence<int, Index...>) {
     (add.template operator()<Index>(), ...);
   }(std::make_integer_sequence<int, op_count>{});
+  if constexpr (compiles_programs<Kernels>)
+    [&]<int... Index>(std::integer_sequence<int, Index...>) {
+      ((table.whole[Index] = Kernels::template program<Needs.forms.element[Index], Real>()), ...);
+    }(std::make_integer_sequence<int, Needs.forms.size>{});
   return table;
 }
 
@@ -192,7 +205,9 @@ class bound_plan {
           .registers = from.registers,
           .head_register = from.head_register,
           .fed_register = from.fed_register,
-          .size = from.extents.size_at(samples_)};
+          .feeds = from.kind == op::sum && from.fed_register >= 0,
+          .size = from.extents.size_at(samples_),
+          .whole = from.instructions > 0 ? kernels_.program(form_of(plan_, from)) : nullptr};
     for (int l = from.first_load; l < from.first_load + from.loads; ++l) bind_load(plan_.loads[l], loads_[l]);
     for (int i = from.first_instruction; i < from.first_instruction + from.instructions; ++i) {
       const instruction& code = plan_.instructions[i];
@@ -208,13 +223,11 @@ class bound_plan {
     to = {.data = at(from.from), .literal = static_cast<Real>(from.literal), .spread = from.spread};
     if (from.from.where == space::setting) to.data = memory_.settings + from.from.offset;
     follow(from.from, &to.data);
-    bool repeated = from.spread.rank > 0;
     for (int d = 0; d < to.spread.rank; ++d) {
       std::int32_t& extent = to.spread.extent[d];
       if (extent < 0) extent *= -samples_;
-      repeated = repeated && to.spread.repeated[d];
     }
-    to.splat = repeated || from.from.where == space::literal;
+    to.splat = is_splat(from);
     to.full = !to.splat && from.spread.full();
   }
 

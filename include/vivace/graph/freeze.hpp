@@ -198,12 +198,4 @@ struct op_set {
 };
 static_assert(op_count <= 64);
 
-/// Every operation that a plan uses: the kernels it needs.
-constexpr op_set operations_of(const plan_view& from) {
-  op_set result;
-  for (int i = 0; i < from.commands.size(); ++i) result.insert(from.commands[i].kind);
-  for (int i = 0; i < from.instructions.size(); ++i) result.insert(from.instructions[i].kind);
-  return result;
-}
-
 }  // namespace vivace::inline VIVACE_TARGET

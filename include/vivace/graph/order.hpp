@@ -308,6 +308,43 @@ constexpr graph with_updates_placed(const graph& from, const sequence<update_ran
   return reordered(from, order);
 }
 
+/// Makes one operation of a product and the sum or difference that alone reads it, and leaves the product as dead code.
+/// Meant for graphs that are planned: there is no derivative of `multiply_add`.
+constexpr graph contracted(graph from) {
+  const int count = from.nodes.size();
+  sequence<char> readers(count, 0);
+  for (std::int32_t index = 0; index < count; ++index)
+    for (int i = 0; i < max_operands && from.nodes[index].operand[i] >= 0; ++i) {
+      char& seen = readers[from.nodes[index].operand[i]];
+      if (seen < 2) ++seen;
+    }
+  const auto keep = [&](std::int32_t index) {
+    if (index >= 0) readers[index] = 2;
+  };
+  keep(from.loss);
+  for (int o = 0; o < from.outputs.size(); ++o) keep(from.outputs[o].node);
+  for (int s = 0; s < from.assignments.size(); ++s) keep(from.assignments[s].value);
+  for (std::int32_t index = 0; index < count; ++index) {
+    node& sum = from.nodes[index];
+    if (sum.kind != op::add && sum.kind != op::subtract) continue;
+    for (int position = 1; position >= 0; --position) {
+      const std::int32_t other = sum.operand[1 - position];
+      const std::int32_t read = sum.operand[position];
+      const node& product = from.nodes[read];
+      if (product.kind != op::multiply || readers[read] > 1 || other == read) continue;
+      if (product.dims != sum.dims || product.loop != sum.loop) continue;
+      sum.attr.scale = sum.kind == op::subtract && position == 1 ? -1 : 1;
+      sum.attr.shift = sum.kind == op::subtract && position == 0 ? -1 : 1;
+      sum.kind = op::multiply_add;
+      sum.operand[0] = product.operand[0];
+      sum.operand[1] = product.operand[1];
+      sum.operand[2] = other;
+      break;
+    }
+  }
+  return from;
+}
+
 /// For each node, the last one that reads it, be it through an alias.
 constexpr sequence<std::int32_t> last_readers(const graph& from) {
   sequence<std::int32_t> result(from.nodes.size(), -1);

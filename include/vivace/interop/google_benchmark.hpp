@@ -282,9 +282,9 @@ class benchmarks {
     return add<real, executor_of<Policies...>>(name, [threads] {
       constexpr const auto& graph = frozen_graph_of<Maker>;
       constexpr const auto& plan = frozen_plan_of<plan_of<Maker, batch_of<Policies...>, kernels_of<Policies...>>>;
+      static constexpr kernel_needs needs = needs_of<kernels_of<Policies...>>(plan);
       using runner = detail::graph_runner<real, executor_of<Policies...>>;
-      return std::make_shared<runner>(graph, plan, kernels_for<kernels_of<Policies...>, real, operations_of(plan)>(),
-                                      threads);
+      return std::make_shared<runner>(graph, plan, kernels_for<kernels_of<Policies...>, real, needs>(), threads);
     });
   }
   template <class Make, class... Policies>

@@ -60,6 +60,21 @@ struct bound_store {
   bool direct = false;
 };
 
+/// A stretch of whole vectors of a program.
+template <class Real>
+struct program_block {
+  const Real* const* load = nullptr;  ///< of each load: its elements of the stretch, or the one of a splat
+  const Real* head = nullptr;         ///< the operation's values
+  Real* const* store = nullptr;       ///< where the values of each store go; may be where those of a load are
+  const bound_instruction<Real>* code = nullptr;
+  std::int64_t count = 0;  ///< elements
+  std::int32_t samples = 0;
+};
+
+/// Runs all operations of a program on a stretch at once.
+template <class Real>
+using block_function = void (*)(const program_block<Real>&);
+
 /// An elementwise program, ready to run over any stretch of its extents.
 template <class Real>
 struct program {
@@ -72,7 +87,9 @@ struct program {
   std::int16_t registers = 0;
   std::int16_t head_register = -1;
   std::int16_t fed_register = 0;
+  bool feeds = false;  ///< a sum takes the values of fed_register
   std::int64_t size = 0;  ///< elements at this step's batch
+  block_function<Real> whole = nullptr;  ///< if there is code for this program; else its operations are interpreted
   [[nodiscard]] constexpr bool exists() const { return instructions > 0; }
 };
 

@@ -101,6 +101,8 @@ class program_runner {
       if (!load.splat) {
         walk_[l].start(load.spread, first);
         constant_[l] = 0;
+      } else if (body_.whole != nullptr) {
+        load_[l] = load.data == nullptr ? &load.literal : load.data;
       } else if (longer) {
         fill(loaded_[l], load.data == nullptr ? load.literal : *load.data, count);
         load_[l] = loaded_[l];
@@ -154,6 +156,10 @@ class program_runner {
       else if (!load.splat)
         spread(l, count);
     }
+    if (body_.whole != nullptr) {
+      run_whole(first, count, head);
+      return;
+    }
     if (body_.head_register >= 0) value_[body_.head_register] = head;
     for (int i = 0; i < body_.instructions; ++i) {
       const instruction& code = *body_.code[i].code;
@@ -166,6 +172,44 @@ class program_runner {
       const bound_store<Real>& out = body_.store[s];
       if (!out.direct) std::memcpy(out.data + first, value_[out.from], static_cast<std::size_t>(count) * sizeof(Real));
     }
+  }
+
+  /// Runs a block by the program's own code.
+  void run_whole(std::int64_t first, std::int64_t count, const Real* head) {
+    Real* to[max_group + 1];
+    for (int s = 0; s < body_.stores; ++s) to[s] = body_.store[s].data + first;
+    if (body_.feeds) {
+      to[body_.stores] = register_[body_.fed_register];
+      value_[body_.fed_register] = register_[body_.fed_register];
+    }
+    const std::int64_t rest = count % line_size;
+    const std::int64_t lines = count - rest;
+    program_block<Real> block{.load = load_, .head = head, .store = to, .code = body_.code, .count = lines,
+                              .samples = context_.samples};
+    if (lines > 0) body_.whole(block);
+    if (rest > 0) run_rest(block, lines, rest);
+  }
+  /// Runs the last elements of a block, fewer than a line, in a copy.
+  void run_rest(program_block<Real> block, std::int64_t first, std::int64_t count) {
+    alignas(64) Real line[max_loads + max_group + 2][line_size];
+    const Real* load[max_loads];
+    Real* store[max_group + 1];
+    int used = 0;
+    const auto copy = [&](const Real* from) {
+      Real* const to = line[used++];
+      for (std::int64_t i = 0; i < line_size; ++i) to[i] = from[(std::min)(i, count - 1)];
+      return to;
+    };
+    for (int l = 0; l < body_.loads; ++l) load[l] = body_.load[l].splat ? block.load[l] : copy(block.load[l] + first);
+    if (block.head != nullptr) block.head = copy(block.head + first);
+    const int stores = body_.stores + (body_.feeds ? 1 : 0);
+    for (int s = 0; s < stores; ++s) store[s] = line[used++];
+    Real* const* const to = block.store;
+    block.load = load;
+    block.store = store;
+    block.count = line_size;
+    body_.whole(block);
+    for (int s = 0; s < stores; ++s) std::memcpy(to[s] + first, store[s], static_cast<std::size_t>(count) * sizeof(Real));
   }
 
   static constexpr int line_size = 64 / int{sizeof(Real)};

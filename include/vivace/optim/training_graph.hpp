@@ -72,7 +72,7 @@ constexpr graph gradient_graph(graph model) {
     make.result().outputs.push_back({make.result().parameters[p].name, copy.index()});
   }
   make.result().gradients.clear();
-  return with_late_stores(without_dead_code(make.result()));
+  return with_late_stores(without_dead_code(contracted(make.take())));
 }
 
 /// The graph of a training step, from a model with its gradients: clipping, and the update of every parameter.
@@ -101,8 +101,8 @@ constexpr graph with_updates(graph model) {
   }
   if (make.failed()) return make.take();
   make.result().gradients.clear();
-  const graph placed = with_updates_placed(make.take(), updates);  // taken: the old order is freed before the next copy
-  return with_late_stores(without_dead_code(placed));
+  graph placed = with_updates_placed(make.take(), updates);  // taken: the old order is freed before the next copy
+  return with_late_stores(without_dead_code(contracted(static_cast<graph&&>(placed))));
 }
 
 /// The graph of a training step: loss, gradients, clipping, and the update of every parameter.
@@ -136,7 +136,7 @@ constexpr graph prediction_graph(graph model, const graph& training) {
   sequence<variable> kept;  // the optimiser's states are no business of a forward pass
   for (int i = 0; i < model.states.size() && i < training.states.size(); ++i) kept.push_back(training.states[i]);
   adopt(model.states, kept, op::state);
-  return with_late_stores(without_dead_code(model));
+  return with_late_stores(without_dead_code(contracted(static_cast<graph&&>(model))));
 }
 
 }  // namespace vivace::inline VIVACE_TARGET

@@ -94,8 +94,8 @@ struct compiled {
       frozen_plan_of<plan_of<training_graph_of<Net, Optimiser, Clipping>, Batch, Kernels>>;
   static constexpr const auto& prediction_plan =
       frozen_plan_of<plan_of<prediction_graph_of<Net>, Batch, Kernels>>;
-  static constexpr op_set operations = operations_of(training_plan) | operations_of(prediction_plan);
-  static constexpr kernel_table<Real> kernels = kernels_for<Kernels, Real, operations>();
+  static constexpr kernel_needs needs = needs_of<Kernels>(training_plan, prediction_plan);
+  static constexpr kernel_table<Real> kernels = kernels_for<Kernels, Real, needs>();
 
   constexpr explicit compiled(const Net&) {}
   [[nodiscard]] static network_plans<Real> plans() {

@@ -45,6 +45,7 @@ class gradient_function {
   static_assert(network_fits<mistake_of<Net>>);
   static constexpr const auto& graph_ = frozen_graph_of<gradient_graph_of<Net>>;
   static constexpr const auto& plan_ = frozen_plan_of<plan_of<gradient_graph_of<Net>, batch_limit, kernels>>;
+  static constexpr kernel_needs needs_ = needs_of<kernels>(plan_);
 
  public:
   using real = typename selected_t<precision_family, f32, Policies...>::real;
@@ -54,7 +55,7 @@ class gradient_function {
   : gradient_function(Policies{}...) {}
   explicit gradient_function(const Policies&... policies)
       : executor_(select_policy<executor_family>(serial{}, policies...)), values_(graph_, plan_),
-        run_(graph_, plan_, kernels_for<kernels, real, operations_of(plan_)>(), values_) {
+        run_(graph_, plan_, kernels_for<kernels, real, needs_>(), values_) {
     values_.initialise(select_policy<seed_family>(seed{}, policies...).value);
   }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <vivace/core/policy.hpp>
+#include <vivace/kernel/cpu/compiled_program.hpp>
 #include <vivace/kernel/cpu/elementwise.hpp>
 #include <vivace/kernel/cpu/movement.hpp>
 #include <vivace/kernel/cpu/products.hpp>
@@ -44,6 +45,11 @@ struct cpu_kernels {
   template <op Kind, class Real>
   static constexpr elementwise_function<Real> elementwise() {
     return cpu::elementwise<Kind, Real>;
+  }
+  /// The code of a whole program.
+  template <program_form Form, class Real>
+  static constexpr block_function<Real> program() {
+    return cpu::compiled_program<Form, Real>;
   }
 
   /// Elements of scratch memory that a command wants at a batch of `samples`.

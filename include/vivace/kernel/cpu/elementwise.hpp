@@ -51,17 +51,17 @@ template <int Operands, class Real, class Function>
   const bool whole = count >= width;
   const std::int64_t last = whole ? count - width : 0;
   const auto read = [&](const Real* from) __attribute__((always_inline)) {
-    return whole ? kernel::load(from + last) : kernel::load(from, static_cast<int>(count));
+    return kernel::pinned(whole ? kernel::load(from + last) : kernel::load(from, static_cast<int>(count)));
   };
   x = read(a);
   if constexpr (Operands > 1) y = read(b);
   if constexpr (Operands > 2) z = read(c);
-  const vector end = function(x, y, z);
+  const vector end = kernel::pinned(function(x, y, z));
   for (std::int64_t i = 0; i < last; i += width) {
     x = kernel::load(a + i);
     if constexpr (Operands > 1) y = kernel::load(b + i);
     if constexpr (Operands > 2) z = kernel::load(c + i);
-    kernel::store(to + i, function(x, y, z));
+    kernel::store(to + i, kernel::pinned(function(x, y, z)));
   }
   if (whole)
     kernel::store(to + last, end);
@@ -178,16 +178,68 @@ void random_mask(Real* to, std::int64_t first, std::int64_t count, double rate, 
   }
 }
 
+/// Which sum a multiply_add makes.
+enum class sum_of_product { added, negated, subtracted };
+
+/// One elementwise operation on vectors: those that are mere arithmetic.
+template <op Kind, class Real, sum_of_product Sum = sum_of_product::added>
+[[gnu::always_inline]] inline kernel::vector<Real> arithmetic(kernel::vector<Real> x, kernel::vector<Real> y,
+                                                              kernel::vector<Real> z, Real scale, Real shift) {
+  [[maybe_unused]] const kernel::vector<Real> zero{}, one = kernel::broadcast(Real(1));
+  // clang-format off
+  (void)y, (void)z, (void)scale, (void)shift;
+  if constexpr (Kind == op::affine) return scale * x + shift;
+  else if constexpr (Kind == op::negate) return -x;
+  else if constexpr (Kind == op::exp) return kernel::exp<Real>(x);
+  else if constexpr (Kind == op::log) return kernel::log<Real>(x);
+  else if constexpr (Kind == op::sqrt) return square_root<Real>(x);
+  else if constexpr (Kind == op::reciprocal) return Real(1) / x;
+  else if constexpr (Kind == op::tanh) return kernel::tanh<Real>(x);
+  else if constexpr (Kind == op::sigmoid) return kernel::sigmoid<Real>(x);
+  else if constexpr (Kind == op::relu) return x < zero ? zero : x;
+  else if constexpr (Kind == op::step) return x > zero ? one : zero;
+  else if constexpr (Kind == op::abs) return x < zero ? -x : x + Real(0);
+  else if constexpr (Kind == op::sign) return x > zero ? one : (x < zero ? -one : x);
+  else if constexpr (Kind == op::sin) return kernel::sin<Real>(x);
+  else if constexpr (Kind == op::cos) return kernel::cos<Real>(x);
+  else if constexpr (Kind == op::erf) return kernel::erf<Real>(x);
+  else if constexpr (Kind == op::square) return x * x;
+  else if constexpr (Kind == op::broadcast) return x;
+  else if constexpr (Kind == op::add) return x + y;
+  else if constexpr (Kind == op::subtract) return x - y;
+  else if constexpr (Kind == op::multiply) return x * y;
+  else if constexpr (Kind == op::divide) return x / y;
+  else if constexpr (Kind == op::maximum) return y > x ? y : x;
+  else if constexpr (Kind == op::minimum) return x > y ? y : x;
+  else if constexpr (Kind == op::greater) return x > y ? one : zero;
+  else if constexpr (Kind == op::equal) return x == y ? one : zero;
+  else if constexpr (Kind == op::select) return x != zero ? y : z;
+  else if constexpr (Sum == sum_of_product::negated) return z - x * y;
+  else if constexpr (Sum == sum_of_product::subtracted) return x * y - z;
+  else return x * y + z;
+  // clang-format on
+}
+
+/// What a broadcast divides by: the repetitions, if it takes a mean, and else 1.
+template <class Real>
+Real repetitions(const instruction& code, std::int32_t samples) {
+  const auto scale = static_cast<Real>(code.scale);
+  return scale < 0 ? -scale * static_cast<Real>(samples) : scale;
+}
+
 /// Does one elementwise operation over a stretch. See elementwise_function.
 template <op Kind, class Real>
 void elementwise(Real* to, const Real* a, const Real* b, const Real* c, std::int64_t first, std::int64_t count,
                  const instruction& code, const step_context& context) {
   using vector = kernel::vector<Real>;
   [[maybe_unused]] const auto scale = static_cast<Real>(code.scale);
-  [[maybe_unused]] const vector zero{}, one = kernel::broadcast(Real(1));
-  const auto each = [&]<class Function>(Function function) __attribute__((always_inline)) {
-    constexpr int operands = Kind == op::select ? 3 : Kind >= op::add && Kind < op::select ? 2 : 1;
-    each_vector<operands>(to, a, b, c, count, function);
+  [[maybe_unused]] const auto shift = static_cast<Real>(code.shift);
+  const auto each = [&]<sum_of_product Sum = sum_of_product::added>() __attribute__((always_inline)) {
+    constexpr bool three = Kind == op::select || Kind == op::multiply_add;
+    constexpr int operands = three ? 3 : Kind >= op::add && Kind < op::select ? 2 : 1;
+    each_vector<operands>(to, a, b, c, count, [=](vector x, vector y, vector z) __attribute__((always_inline)) {
+      return arithmetic<Kind, Real, Sum>(x, y, z, scale, shift);
+    });
   };
   if constexpr (Kind == op::map) {
     if constexpr (sizeof(Real) == sizeof(float))
@@ -199,43 +251,20 @@ void elementwise(Real* to, const Real* a, const Real* b, const Real* c, std::int
   } else if constexpr (Kind == op::power) {
     power(to, a, count, code.scale);
   } else if constexpr (Kind == op::broadcast) {
-    const Real times = scale < 0 ? -scale * static_cast<Real>(context.samples) : scale;
+    const Real times = repetitions<Real>(code, context.samples);
     if (times != 1)
-      each([=](vector x, vector, vector) { return x / times; });
+      each_vector<1>(to, a, b, c, count, [=](vector x, vector, vector) { return x / times; });
     else if (to != a)
       std::memcpy(to, a, static_cast<std::size_t>(count) * sizeof(Real));
+  } else if constexpr (Kind == op::multiply_add) {
+    if (code.scale < 0)
+      each.template operator()<sum_of_product::negated>();
+    else if (code.shift < 0)
+      each.template operator()<sum_of_product::subtracted>();
+    else
+      each();
   } else {
-    [[maybe_unused]] const auto shift = static_cast<Real>(code.shift);
-    each([=](vector x, vector y, vector z) __attribute__((always_inline)) {
-      // clang-format off
-      (void)y, (void)z;
-      if constexpr (Kind == op::affine) return scale * x + shift;
-      else if constexpr (Kind == op::negate) return -x;
-      else if constexpr (Kind == op::exp) return kernel::exp<Real>(x);
-      else if constexpr (Kind == op::log) return kernel::log<Real>(x);
-      else if constexpr (Kind == op::sqrt) return square_root<Real>(x);
-      else if constexpr (Kind == op::reciprocal) return Real(1) / x;
-      else if constexpr (Kind == op::tanh) return kernel::tanh<Real>(x);
-      else if constexpr (Kind == op::sigmoid) return kernel::sigmoid<Real>(x);
-      else if constexpr (Kind == op::relu) return x < zero ? zero : x;
-      else if constexpr (Kind == op::step) return x > zero ? one : zero;
-      else if constexpr (Kind == op::abs) return x < zero ? -x : x + Real(0);
-      else if constexpr (Kind == op::sign) return x > zero ? one : (x < zero ? -one : x);
-      else if constexpr (Kind == op::sin) return kernel::sin<Real>(x);
-      else if constexpr (Kind == op::cos) return kernel::cos<Real>(x);
-      else if constexpr (Kind == op::erf) return kernel::erf<Real>(x);
-      else if constexpr (Kind == op::square) return x * x;
-      else if constexpr (Kind == op::add) return x + y;
-      else if constexpr (Kind == op::subtract) return x - y;
-      else if constexpr (Kind == op::multiply) return x * y;
-      else if constexpr (Kind == op::divide) return x / y;
-      else if constexpr (Kind == op::maximum) return y > x ? y : x;
-      else if constexpr (Kind == op::minimum) return x > y ? y : x;
-      else if constexpr (Kind == op::greater) return x > y ? one : zero;
-      else if constexpr (Kind == op::equal) return x == y ? one : zero;
-      else if constexpr (Kind == op::select) return x != zero ? y : z;
-      // clang-format on
-    });
+    each();
   }
 }
 

@@ -100,6 +100,22 @@ template <class Real>
   high = detail::interleave<lanes<Real> / 2>(left, right, std::make_integer_sequence<int, lanes<Real>>{});
 }
 
+/// Its argument, as a value that exists here: what made it and what follows are neither moved past this place nor fused.
+/// g++ fuses products and sums across expressions, but only within a basic block: without pins, the bits of a result
+/// could depend on the code around it.
+template <class Vector>
+[[gnu::always_inline]] inline Vector pinned(Vector value) {
+#if defined(__clang__)  // fuses within an expression alone
+#elif defined(__x86_64__) && VIVACE_VECTOR_BYTES == 64
+  asm volatile("" : "+v"(value));
+#elif defined(__x86_64__)
+  asm volatile("" : "+x"(value));
+#else
+  asm volatile("" : "+m"(value));
+#endif
+  return value;
+}
+
 /// The same bits as another type.
 template <class To, class From>
 [[gnu::always_inline]] inline To bits(From value) {

@@ -40,6 +40,7 @@ Real elementwise_value(Real a, Real b, Real c, std::int64_t index, const instruc
   else if constexpr (Kind == op::greater) return a > b ? Real(1) : Real(0);
   else if constexpr (Kind == op::equal) return a == b ? Real(1) : Real(0);
   else if constexpr (Kind == op::select) return a != 0 ? b : c;
+  else if constexpr (Kind == op::multiply_add) return scale * (a * b) + static_cast<Real>(code.shift) * c;
   else if constexpr (Kind == op::dropout_mask) {
     const random_stream random(context.seed, code.stream, context.step);
     return random.uniform(static_cast<std::uint64_t>(index)) < code.scale ? Real(0) : static_cast<Real>(1 / (1 - code.scale));
@@ -56,8 +57,8 @@ void elementwise(Real* to, const Real* a, const Real* b, const Real* c, std::int
     else
       code.functor->f64[code.derivative](a, to, count);
   } else {
-    constexpr bool two = Kind >= op::add && Kind <= op::select;
-    constexpr bool three = Kind == op::select;
+    constexpr bool two = Kind >= op::add && Kind <= op::multiply_add;
+    constexpr bool three = Kind == op::select || Kind == op::multiply_add;
     constexpr bool none = Kind == op::dropout_mask;
     for (std::int64_t i = 0; i < count; ++i)
       to[i] = elementwise_value<Kind>(none ? Real(0) : a[i], two ? b[i] : Real(0), three ? c[i] : Real(0), first + i,
