@@ -34,7 +34,7 @@ class sample_program {
       code_[i].to = line.to;
       for (int o = 0; o < vv::max_operands; ++o) code_[i].from[o] = line.from[o];
       if (line.kind == op::affine) code_[i].scale = 1.7, code_[i].shift = -0.3;
-      if (line.kind == op::multiply_add) code_[i].scale = line.negate ? -1 : 1, code_[i].shift = line.subtract ? -1 : 1;
+      if (line.kind == op::multiply_add) code_[i].scale = i % 2 == 0 ? 1 : -1, code_[i].shift = i % 3 == 0 ? -1 : 1;
       if (line.kind == op::broadcast) code_[i].scale = line.divide ? -7 : 1;
     }
     feeds_ = feeds;
@@ -99,8 +99,7 @@ void compare(bool feeds) {
 template <op Kind, bool Flag>
 constexpr program_form single() {
   program_form form{.lines = 2, .loads = 3, .stores = 2, .splats = 2, .from = {0, 1}};
-  form.code[0] = {.kind = Kind, .to = 0, .from = {-1, -2, -3}, .negate = Flag && Kind == op::multiply_add,
-                  .divide = Flag && Kind == op::broadcast};
+  form.code[0] = {.kind = Kind, .to = 0, .from = {-1, -2, -3}, .divide = Flag && Kind == op::broadcast};
   form.code[1] = {.kind = op::add, .to = 1, .from = {0, -3}};
   return form;
 }
@@ -135,9 +134,9 @@ TEST_CASE_TEMPLATE("a compiled program finishes a product and feeds a sum", Real
                                 .code = {{.kind = op::multiply, .to = 0, .from = {6, -4}},
                                          {.kind = op::multiply_add, .to = 1, .from = {-1, -5, 0}},
                                          {.kind = op::square, .to = 2, .from = {6}},
-                                         {.kind = op::multiply_add, .to = 3, .from = {2, -4, -2}, .subtract = true},
+                                         {.kind = op::multiply_add, .to = 3, .from = {2, -4, -2}},
                                          {.kind = op::divide, .to = 4, .from = {1, 3}},
-                                         {.kind = op::multiply_add, .to = 5, .from = {4, -5, -3}, .negate = true}}};
+                                         {.kind = op::multiply_add, .to = 5, .from = {4, -5, -3}}}};
   compare<update, Real>(false);
   constexpr program_form fed{.lines = 2,
                              .loads = 2,

@@ -11,9 +11,7 @@ struct form_line {
   op kind = op::none;
   std::int8_t to = 0;
   std::int8_t from[max_operands]{};
-  bool negate = false;    ///< of multiply_add: c - a * b
-  bool subtract = false;  ///< of multiply_add: a * b - c
-  bool divide = false;    ///< of broadcast: by the number of repetitions
+  bool divide = false;  ///< of broadcast: by the number of repetitions
   constexpr bool operator==(const form_line&) const = default;
 };
 
@@ -27,9 +25,21 @@ struct program_form {
   std::uint32_t splats = 0;       ///< bit l: load l is one value everywhere
   std::int8_t from[max_form_places]{};  ///< register of each store
   form_line code[max_group]{};
-  constexpr bool operator==(const program_form&) const = default;
+  constexpr bool operator==(const program_form&) const = default;  // of a template argument; `same` looks at less
   [[nodiscard]] constexpr bool splat(int load) const { return (splats >> load & 1) != 0; }
 };
+
+/// Equality that stops early, for constant evaluation.
+constexpr bool same(const program_form& one, const program_form& other) {
+  if (one.lines != other.lines || one.loads != other.loads || one.stores != other.stores || one.head != other.head ||
+      one.splats != other.splats)
+    return false;
+  for (int i = 0; i < one.lines; ++i)
+    if (one.code[i].kind != other.code[i].kind || !(one.code[i] == other.code[i])) return false;
+  for (int s = 0; s < one.stores; ++s)
+    if (one.from[s] != other.from[s]) return false;
+  return true;
+}
 
 /// True if every element of a program reads the same element of the operand.
 constexpr bool is_splat(const load& from) {
@@ -57,8 +67,6 @@ constexpr program_form form_of(const plan_view& from, const command& self) {
     line.kind = one.kind;
     line.to = static_cast<std::int8_t>(one.to);
     for (int o = 0; o < max_operands; ++o) line.from[o] = static_cast<std::int8_t>(one.from[o]);
-    line.negate = one.kind == op::multiply_add && one.scale < 0;
-    line.subtract = one.kind == op::multiply_add && one.shift < 0;
     line.divide = one.kind == op::broadcast && one.scale != 1;
   }
   for (int l = 0; l < self.loads; ++l)
@@ -86,14 +94,9 @@ class needs_of_plans {
       const command& self = plan.commands[c];
       operations_.insert(self.kind);
       if (self.instructions == 0) continue;
-      const program_form form = form_of(plan, self);
       const std::int64_t work = self.instructions * self.extents.size_at(plan.batch);
       total_ += work;
-      int position = 0;
-      while (position < known_.size() && !(known_[position].form == form)) ++position;
-      if (position == known_.size()) known_.push_back({form, 0});
-      known_[position].work += work;
-      if (form.lines == 0)
+      if (!compile_ || self.instructions == 1 || !note(form_of(plan, self), work))
         for (int i = 0; i < self.instructions; ++i)
           operations_.insert(plan.instructions[self.first_instruction + i].kind);
     }
@@ -102,32 +105,39 @@ class needs_of_plans {
   /// are interpreted.
   constexpr kernel_needs result() {
     kernel_needs needs;
-    for (int made = 0; compile_ && made < max_forms; ++made) {
+    while (needs.forms.size < max_forms) {
       int most = -1;
-      for (int k = 0; k < known_.size(); ++k) {
-        const bool worth = known_[k].form.lines > 1 && known_[k].work * least_share > total_;
-        if (worth && (most < 0 || known_[k].work > known_[most].work)) most = k;
-      }
+      for (int k = 0; k < known_.size(); ++k)
+        if (work_[k] * least_share > total_ && (most < 0 || work_[k] > work_[most])) most = k;
       if (most < 0) break;
-      needs.forms.element[needs.forms.size++] = known_[most].form;
-      known_.erase(most);
+      needs.forms.element[needs.forms.size++] = known_[most];
+      work_[most] = -1;
     }
     for (int k = 0; k < known_.size(); ++k)
-      for (int i = 0; i < known_[k].form.lines; ++i) operations_.insert(known_[k].form.code[i].kind);
+      for (int i = 0; work_[k] >= 0 && i < known_[k].lines; ++i) operations_.insert(known_[k].code[i].kind);
     needs.operations = operations_;
     return needs;
   }
 
  private:
   static constexpr std::int64_t least_share = 50;  // one part in so many
-  struct entry {
-    program_form form;
-    std::int64_t work = 0;
-  };
+  /// False if it has no form.
+  constexpr bool note(const program_form& form, std::int64_t work) {
+    if (form.lines == 0) return false;
+    int position = 0;
+    while (position < known_.size() && !same(known_[position], form)) ++position;
+    if (position == known_.size()) {
+      known_.push_back(form);
+      work_.push_back(0);
+    }
+    work_[position] += work;
+    return true;
+  }
   bool compile_;
   op_set operations_;
   std::int64_t total_ = 0;
-  sequence<entry> known_;
+  sequence<program_form> known_;
+  sequence<std::int64_t> work_;  // of each; below zero: chosen
 };
 
 /// Kernels that can be code for a whole program; those of others are interpreted.
@@ -143,3 +153,4 @@ constexpr kernel_needs needs_of(const Plans&... plans) {
 }
 
 }  // namespace vivace::inline VIVACE_TARGET
+

@@ -173,21 +173,25 @@ template <class Trainer>
 requires requires(Trainer& self) { self.engine(); }
 void load_weights(Trainer& to, const std::string& path) { load_weights(to.engine(), path); }
 
-/// Callback: writes a checkpoint after every `every` epochs (0: none of these) and at the end.
+/// Callback: writes a checkpoint after every `every` epochs (0: none of these) and at the end. Its members are templates
+/// so that programs which do not use it compile nothing for it.
 struct checkpoint {
   std::string path;
   int every = 1;
 
-  void on_epoch(training_state& state) {
+  template <class State>
+  void on_epoch(State& state) {
     if (every > 0 && (state.epoch + 1) % every == 0) write(state);
   }
-  void on_end(training_state& state) {
+  template <class State>
+  void on_end(State& state) {
     if (!state.history().epochs.empty() && written_ != state.history().epochs.size()) write(state);
   }
   std::size_t written_ = 0;  // epochs in the last file
 
  private:
-  void write(const training_state& state) {
+  template <class State>
+  void write(const State& state) {
     written_ = state.history().epochs.size();
     if (const auto* single = dynamic_cast<const training_engine<float>*>(&state)) save(*single, path);
     if (const auto* twice = dynamic_cast<const training_engine<double>*>(&state)) save(*twice, path);

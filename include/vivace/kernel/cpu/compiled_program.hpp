@@ -48,9 +48,6 @@ void compiled_program(const program_block<Real>& block) {
       constexpr form_line self = Form.code[i];
       constexpr bool three = self.kind == op::select || self.kind == op::multiply_add;
       constexpr bool two = self.kind >= op::add && self.kind <= op::multiply_add;
-      constexpr sum_of_product sum = self.negate     ? sum_of_product::negated
-                                     : self.subtract ? sum_of_product::subtracted
-                                                     : sum_of_product::added;
       const vector x = operand(std::integral_constant<int, self.from[0]>{});
       vector y = x, z = x;
       if constexpr (two) y = operand(std::integral_constant<int, self.from[1]>{});
@@ -58,7 +55,7 @@ void compiled_program(const program_block<Real>& block) {
       if constexpr (self.divide)
         value[self.to] = x / scale[i];
       else
-        value[self.to] = kernel::pinned(arithmetic<self.kind, Real, sum>(x, y, z, scale[i], shift[i]));
+        value[self.to] = kernel::pinned(arithmetic<self.kind, Real>(x, y, z, scale[i], shift[i]));
     });
     unrolled<Form.stores>([&](auto s) __attribute__((always_inline)) {
       kernel::store(store[s] + at, value[Form.from[s]]);

@@ -178,11 +178,8 @@ void random_mask(Real* to, std::int64_t first, std::int64_t count, double rate, 
   }
 }
 
-/// Which sum a multiply_add makes.
-enum class sum_of_product { added, negated, subtracted };
-
 /// One elementwise operation on vectors: those that are mere arithmetic.
-template <op Kind, class Real, sum_of_product Sum = sum_of_product::added>
+template <op Kind, class Real>
 [[gnu::always_inline]] inline kernel::vector<Real> arithmetic(kernel::vector<Real> x, kernel::vector<Real> y,
                                                               kernel::vector<Real> z, Real scale, Real shift) {
   [[maybe_unused]] const kernel::vector<Real> zero{}, one = kernel::broadcast(Real(1));
@@ -214,9 +211,7 @@ template <op Kind, class Real, sum_of_product Sum = sum_of_product::added>
   else if constexpr (Kind == op::greater) return x > y ? one : zero;
   else if constexpr (Kind == op::equal) return x == y ? one : zero;
   else if constexpr (Kind == op::select) return x != zero ? y : z;
-  else if constexpr (Sum == sum_of_product::negated) return z - x * y;
-  else if constexpr (Sum == sum_of_product::subtracted) return x * y - z;
-  else return x * y + z;
+  else return x * kernel::pinned(scale * y) + kernel::pinned(shift * z);  // both are 1 or -1: exact, and no fused sums
   // clang-format on
 }
 
@@ -234,13 +229,6 @@ void elementwise(Real* to, const Real* a, const Real* b, const Real* c, std::int
   using vector = kernel::vector<Real>;
   [[maybe_unused]] const auto scale = static_cast<Real>(code.scale);
   [[maybe_unused]] const auto shift = static_cast<Real>(code.shift);
-  const auto each = [&]<sum_of_product Sum = sum_of_product::added>() __attribute__((always_inline)) {
-    constexpr bool three = Kind == op::select || Kind == op::multiply_add;
-    constexpr int operands = three ? 3 : Kind >= op::add && Kind < op::select ? 2 : 1;
-    each_vector<operands>(to, a, b, c, count, [=](vector x, vector y, vector z) __attribute__((always_inline)) {
-      return arithmetic<Kind, Real, Sum>(x, y, z, scale, shift);
-    });
-  };
   if constexpr (Kind == op::map) {
     if constexpr (sizeof(Real) == sizeof(float))
       code.functor->f32[code.derivative](a, to, count);
@@ -256,15 +244,12 @@ void elementwise(Real* to, const Real* a, const Real* b, const Real* c, std::int
       each_vector<1>(to, a, b, c, count, [=](vector x, vector, vector) { return x / times; });
     else if (to != a)
       std::memcpy(to, a, static_cast<std::size_t>(count) * sizeof(Real));
-  } else if constexpr (Kind == op::multiply_add) {
-    if (code.scale < 0)
-      each.template operator()<sum_of_product::negated>();
-    else if (code.shift < 0)
-      each.template operator()<sum_of_product::subtracted>();
-    else
-      each();
   } else {
-    each();
+    constexpr bool three = Kind == op::select || Kind == op::multiply_add;
+    constexpr int operands = three ? 3 : Kind >= op::add && Kind < op::select ? 2 : 1;
+    each_vector<operands>(to, a, b, c, count, [=](vector x, vector y, vector z) __attribute__((always_inline)) {
+      return arithmetic<Kind, Real>(x, y, z, scale, shift);
+    });
   }
 }
 
