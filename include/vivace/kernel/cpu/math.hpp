@@ -27,6 +27,8 @@ template <class Real, class Function>
 inline constexpr float rounder = 12582912.f;
 
 /// exp for x that is NaN or in [-150, 129] * log 2 or so; the scale is applied in two steps for denormal results.
+/// @tparam Moderate x is in [-80, 80]: one step will do
+template <bool Moderate = false>
 [[gnu::always_inline]] inline floats exp_in_range(floats x) {
   const floats shifted = x * 1.44269504f + rounder;
   const integers n = bits<integers>(shifted) - bits<std::int32_t>(rounder);
@@ -38,6 +40,7 @@ inline constexpr float rounder = 12582912.f;
   p = p * r + 0.166665201f;
   p = p * r + 0.499999934f;
   p = p * (r * r) + r + 1.f;
+  if constexpr (Moderate) return p * bits<floats>((n + 127) << 23);
   const integers half = n >> 1, rest = n - half;
   return p * bits<floats>((half + 127) << 23) * bits<floats>((rest + 127) << 23);
 }
@@ -103,7 +106,7 @@ template <class Real>
     using detail::floats, detail::integers;
     const floats size = bits<floats>(bits<integers>(x) & 0x7fffffff);
     const floats bounded = size > 10.f ? broadcast(10.f) : size;
-    const floats large = 1.f - 2.f / (detail::exp_in_range(bounded + bounded) + 1.f);
+    const floats large = 1.f - 2.f / (detail::exp_in_range<true>(bounded + bounded) + 1.f);
     const floats s = x * x;
     floats p = s * 0.00214753686f - 0.00818267386f;
     p = p * s + 0.0217029671f;
@@ -158,7 +161,7 @@ template <class Real>
     q = q * t + 0.633216395f;
     q = q * t + 1.12958031f;
     q = q * t - 0.000188467788f;
-    const floats large = 1.f - detail::exp_in_range(-q);
+    const floats large = 1.f - detail::exp_in_range<true>(-q);
     const integers sign = bits<integers>(x) & (std::numeric_limits<std::int32_t>::min)();
     return size < 1.f ? inner : bits<floats>(bits<integers>(large) | sign);
   }
