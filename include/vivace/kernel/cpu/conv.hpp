@@ -156,15 +156,14 @@ template <class Real>
 [[gnu::noinline]] void sum_taps(const Real* weights, int depth, const std::int32_t* table, int outputs,
                                 const Real* lines, int pixels, Real* out, std::int64_t out_row, lookahead<Real>& next) {
   using size = tuning::gemm<Real>;
-  tile<Real> work;
-  work.a_step = size::rows;
+  tile<Real> work{};
   work.steps = depth;
   work.table = table;
   for (int from = 0; from < pixels; from += size::columns) {
     const int columns = (std::min)(size::columns, pixels - from);
-    for (int j = 0; j < size::vectors; ++j) work.b[j] = lines + from + j * lanes<Real>;
+    work.b = lines + from;
     for (int output = 0; output < outputs; output += size::rows) {
-      for (int i = 0; i < size::rows; ++i) work.a[i] = weights + std::int64_t{output} * depth + i;
+      work.a[0] = weights + std::int64_t{output} * depth;
       next.feed(work);
       multiply_edge<true>(work, (std::min)(size::rows, outputs - output), columns, out + output * out_row + from,
                           out_row, false);
@@ -373,8 +372,7 @@ void conv2d_weight_gradient(const conv_geometry& g, const Real* x, const Real* d
           work.a_run = work.b_run = unit;
           for (int column = 0; column < width; column += size::columns) {
             const int vectors = (std::min)(size::columns, width - column) / lanes<Real>;
-            for (int j = 0; j < size::vectors; ++j)
-              work.b[j] = turned + column + (std::min)(j, vectors - 1) * lanes<Real>;
+            work.b = turned + column;
             for (int row = 0; row < inner; row += size::rows) {
               next_x.fetch();
               next_y.fetch();

@@ -125,7 +125,7 @@ template <class Real>
       tile<Real> work;
       work.b_step = width;
       work.steps = depth;
-      for (int j = 0; j < size::vectors; ++j) work.b[j] = b_panel + (std::min)(j * lanes<Real>, width - lanes<Real>);
+      work.b = b_panel;
       // The next panel's elements are asked for a few lines at a time while this one is multiplied.
       const bool last = column + size::columns >= n;
       const int next_from = last ? from + most : from, next_column = last ? 0 : column + size::columns;

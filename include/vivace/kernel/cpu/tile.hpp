@@ -9,14 +9,15 @@ namespace vivace::inline VIVACE_TARGET::kernel {
 /// The one inner loop under matrix products and convolutions: out[i, j] = sum
 /// over runs and steps of a[i] * b[j].
 ///
-/// `a` gives one element for each row, `b` one vector for each group of lanes.
+/// `a` gives one element for each row, `b` vectors one behind the other.
 /// Both advance by a fixed step inside a run and from run to run; or `b` lies
 /// at the offsets that a table names for each step, which is how a convolution
-/// reads its image without unfolding it.
+/// reads its image without unfolding it, and `a` is packed: a[0] points to the
+/// elements of the first step, one row behind the other, then of the next.
 template <class Real>
 struct tile {
   const Real* a[tuning::gemm<Real>::rows];
-  const Real* b[tuning::gemm<Real>::vectors];
+  const Real* b;
   std::int64_t a_step, b_step;
   std::int64_t steps;
   std::int64_t runs = 1;
@@ -32,35 +33,34 @@ template <class Real, int Vectors, bool Table>
 [[gnu::noinline]] void multiply_tile(const tile<Real>& work, Real* out, std::int64_t out_row, bool add) {
   constexpr int rows = tuning::gemm<Real>::rows;
   const Real* a[rows];
-  const Real* b[Vectors];
   for (int row = 0; row < rows; ++row) a[row] = work.a[row];
-  for (int j = 0; j < Vectors; ++j) b[j] = work.b[j];
   vector<Real> sum[rows][Vectors] = {};
   // The output is often cold: ask for its lines now, the sums take longer than they do to come.
   for (int row = 0; row < rows; ++row)
     for (int j = 0; j < Vectors; ++j) __builtin_prefetch(out + row * out_row + j * lanes<Real>, 1);
-  const std::int64_t a_step = work.a_step, b_step = work.b_step;
+  const std::int64_t a_step = Table ? rows : work.a_step, b_step = work.b_step;
   [[maybe_unused]] const char* ahead = work.ahead != nullptr ? work.ahead : reinterpret_cast<const char*>(a[0]);
   for (std::int64_t run = 0; run < work.runs; ++run) {
-    std::int64_t at_a = run * work.a_run, at_b = run * work.b_run;
+    std::int64_t at_a = run * work.a_run;
+    const Real* b = work.b + run * work.b_run;
     const std::int32_t* table = work.table;
     for (std::int64_t step = work.steps; step > 0; --step) {
       if constexpr (Table) {
-        at_b = *table++;
+        b = work.b + *table++;
         __builtin_prefetch(ahead, 0, 2);
         ahead += work.ahead_step;
       }
       vector<Real> right[Vectors];
 #pragma GCC unroll 4
-      for (int j = 0; j < Vectors; ++j) right[j] = load(b[j] + at_b);
+      for (int j = 0; j < Vectors; ++j) right[j] = load(b + j * lanes<Real>);
 #pragma GCC unroll 8
       for (int row = 0; row < rows; ++row) {
-        const vector<Real> left = broadcast(a[row][at_a]);
+        const vector<Real> left = broadcast(Table ? a[0][at_a + row] : a[row][at_a]);
 #pragma GCC unroll 4
         for (int j = 0; j < Vectors; ++j) sum[row][j] = left * right[j] + sum[row][j];
       }
       at_a += a_step;
-      if constexpr (!Table) at_b += b_step;
+      if constexpr (!Table) b += b_step;
     }
   }
 #pragma GCC unroll 8
