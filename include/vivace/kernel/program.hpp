@@ -182,37 +182,39 @@ class program_runner {
       to[body_.stores] = register_[body_.fed_register];
       value_[body_.fed_register] = register_[body_.fed_register];
     }
-    const std::int64_t rest = count % line_size;
-    const std::int64_t lines = count - rest;
-    program_block<Real> block{.load = load_, .head = head, .store = to, .code = body_.code, .count = lines,
+    const std::int64_t rest = count % lanes;
+    const std::int64_t vectors = count - rest;
+    program_block<Real> block{.load = load_, .head = head, .store = to, .code = body_.code, .count = vectors,
                               .samples = context_.samples};
-    if (lines > 0) body_.whole(block);
-    if (rest > 0) run_rest(block, lines, rest);
+    if (vectors > 0) body_.whole(block);
+    if (rest > 0) run_rest(block, vectors, rest);
   }
-  /// Runs the last elements of a block, fewer than a line, in a copy.
+  /// Runs the last elements of a block, fewer than a vector, in a copy; behind them stands the last one again.
   void run_rest(program_block<Real> block, std::int64_t first, std::int64_t count) {
-    alignas(64) Real line[max_loads + max_group + 2][line_size];
+    alignas(64) Real held[max_loads + max_group + 2][lanes];
     const Real* load[max_loads];
     Real* store[max_group + 1];
     int used = 0;
     const auto copy = [&](const Real* from) {
-      Real* const to = line[used++];
-      for (std::int64_t i = 0; i < line_size; ++i) to[i] = from[(std::min)(i, count - 1)];
+      Real* const to = held[used++];
+      for (std::int64_t i = 0; i < count; ++i) to[i] = from[i];
+      for (std::int64_t i = count; i < lanes; ++i) to[i] = from[count - 1];
       return to;
     };
     for (int l = 0; l < body_.loads; ++l) load[l] = body_.load[l].splat ? block.load[l] : copy(block.load[l] + first);
     if (block.head != nullptr) block.head = copy(block.head + first);
     const int stores = body_.stores + (body_.feeds ? 1 : 0);
-    for (int s = 0; s < stores; ++s) store[s] = line[used++];
+    for (int s = 0; s < stores; ++s) store[s] = held[used++];
     Real* const* const to = block.store;
     block.load = load;
     block.store = store;
-    block.count = line_size;
+    block.count = lanes;
     body_.whole(block);
     for (int s = 0; s < stores; ++s) std::memcpy(to[s] + first, store[s], static_cast<std::size_t>(count) * sizeof(Real));
   }
 
   static constexpr int line_size = 64 / int{sizeof(Real)};
+  static constexpr int lanes = VIVACE_VECTOR_BYTES / int{sizeof(Real)};  // of what a program's own code is made for
 
   const program<Real>& body_;
   const step_context& context_;
