@@ -243,6 +243,12 @@ class onnx_export {
         made_.node("Cast", {a}, condition, {{"to", io::onnx_type(io::element::boolean)}});
         return made_.node("Where", {condition, b, name_of(from.operand[2])}, result);
       }
+      case op::multiply_add: {
+        const std::string product = step(result), other = name_of(from.operand[2]);
+        made_.node("Mul", {a, b}, product);
+        if (from.attr.scale < 0) return made_.node("Sub", {other, product}, result);
+        return made_.node(from.attr.shift < 0 ? "Sub" : "Add", {product, other}, result);
+      }
       case op::broadcast:
         return broadcast(from, operand, a, result);
       case op::reshape:

@@ -22,8 +22,6 @@ struct epilogue {
   /// holds them one behind the other. Saves what apply() prepares for each call.
   void (*apply_rows)(const void* self, std::int64_t first, int rows, std::int64_t stride, std::int64_t count,
                      const Real* values) = nullptr;
-  /// If set, called ahead of the time, so that what the stretch needs may be fetched while others are multiplied.
-  void (*prefetch)(const void* self, std::int64_t first, std::int64_t count) = nullptr;
 
   void operator()(std::int64_t first, int rows, std::int64_t stride, std::int64_t count, const Real* values) const {
     if (stride == count) return apply(self, first, rows * count, values);
@@ -98,12 +96,10 @@ template <bool Table = false, class Real>
 }
 
 /// Computes out[i, j] = sum over d of a[i, d] b[d, j] for a block whose packed operands fit the stack.
-/// @param ahead may be null; told of the block's elements, which begin at `first` with rows `stride` apart
 template <class Real>
 [[gnu::noinline]] void multiply_block(int m, int n, int k, const Real* a, std::int64_t a_row, std::int64_t a_column,
                                       const Real* b, std::int64_t b_row, std::int64_t b_column, Real* out,
-                                      std::int64_t out_row, const epilogue<Real>* ahead, std::int64_t first,
-                                      std::int64_t stride) {
+                                      std::int64_t out_row) {
   using size = tuning::gemm<Real>;
   alignas(64) Real a_panels[size::block_rows * size::depth];
   alignas(64) Real b_panel[size::columns * size::depth];
@@ -121,11 +117,12 @@ template <class Real>
     for (int column = 0; column < n; column += size::columns) {
       const int columns = (std::min)(size::columns, n - column);
       const int width = (columns + lanes<Real> - 1) / lanes<Real> * lanes<Real>;
-      pack(b_panel, width, b + from * b_row + column * b_column, b_column, b_row, depth, columns);
+      const Real* const unpacked = b + from * b_row + column * b_column;
+      // The first tile can read rows of B where they lie, and packs them for the others by the way.
+      const bool by_the_way = b_column == 1 && columns == size::columns && m >= size::rows;
+      if (!by_the_way) pack(b_panel, width, unpacked, b_column, b_row, depth, columns);
       tile<Real> work;
-      work.b_step = width;
       work.steps = depth;
-      work.b = b_panel;
       // The next panel's elements are asked for a few lines at a time while this one is multiplied.
       const bool last = column + size::columns >= n;
       const int next_from = last ? from + most : from, next_column = last ? 0 : column + size::columns;
@@ -138,12 +135,17 @@ template <class Real>
         if (begun < next_depth)
           prefetch(b + (next_from + begun) * b_row + next_column * b_column, b_column, b_row,
                    (std::min)(slice, next_depth - begun), (std::min)(size::columns, n - next_column));
-        if (ahead != nullptr && from + most >= k)
-          for (int i = 0; i < rows; ++i) ahead->prefetch(ahead->self, first + (row + i) * stride + column, columns);
         for (int i = 0; i < size::rows; ++i)
           work.a[i] =
               in_place ? a + (row + (std::min)(i, rows - 1)) * a_row + from * a_column : a_panels + row * depth + i;
-        multiply_edge(work, rows, columns, out + row * out_row + column, out_row, from > 0);
+        const bool packs = by_the_way && row == 0;
+        work.b = packs ? unpacked : b_panel;
+        work.b_step = packs ? b_row : width;
+        Real* const to = out + row * out_row + column;
+        if (packs)
+          multiply_tile<Real, size::vectors, false, true>(work, to, out_row, from > 0, b_panel);
+        else
+          multiply_edge(work, rows, columns, to, out_row, from > 0);
       }
     }
   }
@@ -153,11 +155,22 @@ template <class Real>
 struct gemm_blocks {
   int rows, columns, down, across;
 };
+/// @param finished an epilogue takes the result
 template <class Real>
-constexpr gemm_blocks cut_blocks(int m, int n, int batch) {
+constexpr gemm_blocks cut_blocks(int m, int n, int batch, bool finished) {
   using size = tuning::gemm<Real>;
   const auto ceil = [](int whole, int part) { return (whole + part - 1) / part; };
   gemm_blocks cut{};
+  if (finished) {
+    // Whole rows: what an epilogue reads and writes is one stream, which the hardware fetches ahead of the time.
+    const int few = ceil(m, ceil(tuning::gemm_whole_blocks, batch)) / size::rows * size::rows;
+    const int most = (std::min)({size::block_rows, size::block_elements / n / size::rows * size::rows, few});
+    if (most >= tuning::gemm_whole_rows) {
+      cut.down = ceil(m, most);
+      cut.rows = ceil(ceil(m, cut.down), size::rows) * size::rows;
+      return {cut.rows, ceil(n, size::columns) * size::columns, ceil(m, cut.rows), 1};
+    }
+  }
   const int down = ceil(m, size::block_rows);
   cut.rows = ceil(ceil(m, down), size::rows) * size::rows;
   cut.down = ceil(m, cut.rows);
@@ -183,7 +196,8 @@ void gemm(const gemm_arguments<Real>& given, const parallel& run) {
   const int m = product.m, n = product.n, k = product.k;
   if (m <= 0 || n <= 0 || product.batch <= 0) return;
   const gemm_split split = split_depth(m, n, k, product.batch);
-  const gemm_blocks cut = cut_blocks<Real>(m, n, product.batch * split.parts);
+  const bool finished = product.finish != nullptr && split.parts == 1;
+  const gemm_blocks cut = cut_blocks<Real>(m, n, product.batch * split.parts, finished);
   const std::int64_t area = std::int64_t{m} * n;
   const std::int64_t tasks = std::int64_t{cut.down} * cut.across * product.batch * split.parts;
   const bool alone = tuning::gemm_serial > area * k * product.batch;  // `batch <` is a template to clang
@@ -199,14 +213,11 @@ void gemm(const gemm_arguments<Real>& given, const parallel& run) {
     const Real* b = product.b + batch * product.b_batch + column * product.b_column + from * product.b_row;
     const int depth = (std::min)(split.depth, k - from);
     const std::int64_t first = batch * area + std::int64_t{row} * n + column;
-    // While a panel's rows are multiplied, what the epilogue will read for them comes into the cache.
-    const epilogue<Real>* const ahead =
-        product.finish != nullptr && product.finish->prefetch != nullptr && split.parts == 1 ? product.finish : nullptr;
     const auto multiply = [&](Real* out, std::int64_t out_row) {
       if (depth <= 0)
         for (int i = 0; i < rows; ++i) std::fill(out + i * out_row, out + i * out_row + columns, Real{});
       multiply_block(rows, columns, depth, a, product.a_row, product.a_column, b, product.b_row, product.b_column, out,
-                     out_row, ahead, first, n);
+                     out_row);
     };
     if (split.parts > 1) return multiply(product.workspace + part * product.batch * area + first, n);
     if (product.finish == nullptr) return multiply(product.c + first, n);

@@ -16,7 +16,7 @@ class program_epilogue {
   program_epilogue(const program<Real>& body, const step_context& context)
       : body_(body),
         context_(context),
-        self_{&program_epilogue::apply, this, &program_epilogue::apply_rows, &program_epilogue::prefetch} {}
+        self_{&program_epilogue::apply, this, &program_epilogue::apply_rows} {}
   /// What a product takes: null if the command has no program.
   [[nodiscard]] const kernel::epilogue<Real>* get() const { return body_.exists() ? &self_ : nullptr; }
 
@@ -30,13 +30,6 @@ class program_epilogue {
     const auto* own = static_cast<const program_epilogue*>(self);
     program_runner<Real> runner(own->body_, own->context_);
     for (int row = 0; row < row_count; ++row) runner(first + row * stride, count, values + row * count);
-  }
-  static void prefetch(const void* self, std::int64_t first, std::int64_t count) {
-    const program<Real>& body = static_cast<const program_epilogue*>(self)->body_;
-    for (const bound_load<Real>* load = body.load; load != body.load + body.loads; ++load)
-      if (load->full)
-        for (std::int64_t at = 0; at < count; at += 64 / std::int64_t{sizeof(Real)})
-          __builtin_prefetch(load->data + first + at, 0, 2);
   }
   const program<Real>& body_;
   const step_context& context_;

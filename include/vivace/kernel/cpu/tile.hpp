@@ -29,8 +29,10 @@ struct tile {
 };
 
 /// Computes a tile of rows x (Vectors * lanes) elements at out, or adds it to what is there.
-template <class Real, int Vectors, bool Table>
-[[gnu::noinline]] void multiply_tile(const tile<Real>& work, Real* out, std::int64_t out_row, bool add) {
+/// @tparam Keep the vectors of b are copied, one behind the other, for the tiles below: so packing them costs no pass
+template <class Real, int Vectors, bool Table, bool Keep = false>
+[[gnu::noinline]] void multiply_tile(const tile<Real>& work, Real* out, std::int64_t out_row, bool add,
+                                     [[maybe_unused]] Real* kept = nullptr) {
   constexpr int rows = tuning::gemm<Real>::rows;
   const Real* a[rows];
   for (int row = 0; row < rows; ++row) a[row] = work.a[row];
@@ -53,6 +55,11 @@ template <class Real, int Vectors, bool Table>
       vector<Real> right[Vectors];
 #pragma GCC unroll 4
       for (int j = 0; j < Vectors; ++j) right[j] = load(b + j * lanes<Real>);
+      if constexpr (Keep) {
+#pragma GCC unroll 4
+        for (int j = 0; j < Vectors; ++j) store(kept + j * lanes<Real>, right[j]);
+        kept += Vectors * lanes<Real>;
+      }
 #pragma GCC unroll 8
       for (int row = 0; row < rows; ++row) {
         const vector<Real> left = broadcast(Table ? a[0][at_a + row] : a[row][at_a]);

@@ -27,6 +27,9 @@ struct gemm {
 inline constexpr std::int64_t gemm_serial = 200'000;
 /// Blocks that a product should fall into where its size allows.
 inline constexpr int gemm_blocks = 6;
+/// Blocks of whole rows: their number at least, and the rows of each, as fewer do not pay for packing all of B.
+inline constexpr int gemm_whole_blocks = 4;
+inline constexpr int gemm_whole_rows = 32;
 /// Depth from which a product with few blocks is cut along its depth, and the least depth of a part.
 inline constexpr int gemm_split_depth = 1024;
 /// Parts at most.
