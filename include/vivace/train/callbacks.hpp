@@ -3,7 +3,7 @@
 #include <limits>
 #include <string>
 
-#include <vivace/io/csv.hpp>
+#include <vivace/io/csv_writer.hpp>
 #include <vivace/train/callback.hpp>
 
 namespace vivace::inline VIVACE_TARGET {
