@@ -85,6 +85,14 @@ struct f32 {
   using real = float;
   bool operator==(const f32&) const = default;
 };
+/// Policy: storage in 32-bit floating point; on devices that have them, products and convolutions on tensor cores, which
+/// round their operands to 10 bits of mantissa. The CPU computes as with f32.
+struct tf32 {
+  using family = precision_family;
+  using real = float;
+  static constexpr bool tensor_float = true;
+  bool operator==(const tf32&) const = default;
+};
 /// Policy: arithmetic and storage in 64-bit floating point, for checks.
 struct f64 {
   using family = precision_family;

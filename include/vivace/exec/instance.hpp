@@ -1,16 +1,19 @@
 #pragma once
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <vivace/core/buffer.hpp>
 #include <vivace/core/errors.hpp>
+#include <vivace/exec/device.hpp>
 #include <vivace/exec/initialise.hpp>
 #include <vivace/exec/step.hpp>
 
 namespace vivace::inline VIVACE_TARGET {
 
-/// The values of parameters and states. Several plans of one model may share them.
+/// The values of parameters and states. Several plans of one model may share them. Where they run on a device, this is
+/// a copy, brought up to date whenever it is asked for: pointers are good until the next step.
 template <class Real>
 class variables {
  public:
@@ -23,9 +26,15 @@ class variables {
     initialise_variables(graph_, plan_, parameters(), states(), seed);
   }
   /// All parameters, at the places of the plan: with gaps between them.
-  [[nodiscard]] Real* parameters() const { return parameters_.template as<Real>(); }
+  [[nodiscard]] Real* parameters() const {
+    if (device_ != nullptr) bring_back();
+    return parameters_.template as<Real>();
+  }
   /// All states, at the places of the plan.
-  [[nodiscard]] Real* states() const { return states_.template as<Real>(); }
+  [[nodiscard]] Real* states() const {
+    if (device_ != nullptr) bring_back();
+    return states_.template as<Real>();
+  }
   /// Bytes of all of them.
   [[nodiscard]] std::size_t bytes() const { return parameters_.bytes() + states_.bytes(); }
   [[nodiscard]] const graph_view& structure() const { return graph_; }
@@ -60,30 +69,58 @@ class variables {
     throw error("no such parameter", "network", std::string(wanted), "one of the names that summary() lists");
   }
 
+  /// Says that plans of a device use the values from now on; the device must live as long.
+  void attach(step_device<Real>& device) const {
+    device_ = &device;
+    device.reserve(plan_.parameter_size, plan_.state_size);
+  }
+  /// To be called before each run on the device. @param writes says that the run changes the values
+  void use_on_device(bool writes) const {
+    if (written_here_) device_->upload(parameters_.template as<Real>(), states_.template as<Real>());
+    written_here_ = false;
+    written_there_ = written_there_ || writes;
+  }
+
  private:
+  /// Whoever asks may write, so the device takes the values anew.
+  void bring_back() const {
+    if (written_there_) device_->download(parameters_.template as<Real>(), states_.template as<Real>());
+    written_there_ = false;
+    written_here_ = true;
+  }
   static std::size_t bytes(std::int64_t elements) { return static_cast<std::size_t>(elements) * sizeof(Real); }
   graph_view graph_;
   plan_view plan_;
   buffer parameters_, states_;
+  mutable step_device<Real>* device_ = nullptr;
+  mutable bool written_here_ = true, written_there_ = false;  // since the two were the same
 };
 
 /// A plan with an arena of its own, ready to run on given variables.
 template <class Real>
 class instance {
  public:
+  /// @param device runs the plan with memory of its own; null: the host does
   instance(const graph_view& from, const plan_view& steps, const kernel_table<Real>& kernels,
-           const variables<Real>& values)
-      : graph_(from), plan_(steps), arena_(static_cast<std::size_t>(steps.arena_size) * sizeof(Real)),
+           const variables<Real>& values, step_device<Real>* device = nullptr)
+      : graph_(from), plan_(steps), values_(values),
+        arena_(device == nullptr ? static_cast<std::size_t>(steps.arena_size) * sizeof(Real) : 0),
         settings_(static_cast<std::size_t>(from.settings.size() + 1), Real(0)),
         inputs_(static_cast<std::size_t>(from.inputs.size() + 1), nullptr),
-        run_(steps, kernels, {values.parameters(), values.states(), arena_.template as<Real>(), settings_.data()}) {}
+        run_(device == nullptr ? steps : plan_view{}, kernels,
+             {values.parameters(), values.states(), arena_.template as<Real>(), settings_.data()}) {
+    if (device == nullptr) return;
+    values.attach(*device);
+    remote_ = device->bind(from, steps, kernels);
+    fetched_.resize(room_before(from.outputs.size()));
+  }
   instance(const instance&) = delete;
   instance& operator=(const instance&) = delete;
 
   [[nodiscard]] const graph_view& structure() const { return graph_; }
   [[nodiscard]] const plan_view& steps() const { return plan_; }
   /// Bytes of the memory that is this instance's own.
-  [[nodiscard]] std::size_t arena_bytes() const { return arena_.bytes(); }
+  [[nodiscard]] std::size_t arena_bytes() const { return remote_ == nullptr ? arena_.bytes() : remote_->bytes(); }
   /// The scalars of a step, in the order of the graph's table.
   [[nodiscard]] Real* settings() { return settings_.data(); }
 
@@ -103,18 +140,31 @@ class instance {
     if (context.samples < 1 || context.samples > plan_.batch)
       throw error("the number of samples is out of range", "network", std::to_string(context.samples),
                   "1 to " + std::to_string(plan_.batch) + ", the batch that the plan was made for");
-    if (const std::int64_t missing = run_.missing(inputs_.data()); missing >= 0)
+    const void* const* const inputs = inputs_.data();
+    const std::int64_t missing = remote_ == nullptr ? run_.missing(inputs) : remote_->missing(inputs);
+    if (missing >= 0)
       throw error("an input has no data",
                   "input " + std::string(graph_.inputs[static_cast<int>(missing)].name.view()), "nothing",
                   "set_input() before the step");
-    run_(context, inputs_.data());
+    if (remote_ == nullptr) return run_(context, inputs);
+    values_.use_on_device(!graph_.assignments.empty());
+    remote_->run(context, inputs, settings_.data());
+    samples_ = context.samples;
   }
 
   /// The loss of the last run.
-  [[nodiscard]] Real loss() const { return *run_.at(plan_.loss); }
+  [[nodiscard]] Real loss() const { return remote_ == nullptr ? *run_.at(plan_.loss) : remote_->loss(); }
+  /// True if runs go on while the host does other things.
+  [[nodiscard]] bool runs_ahead() const { return remote_ != nullptr; }
+  /// Where runs go on: the loss of the run before the last one, without waiting for the last.
+  [[nodiscard]] Real earlier_loss() const { return remote_->earlier_loss(); }
   /// A result of the last run by its position in the graph's table; its extents still have the batch marked.
   [[nodiscard]] tensor<const Real> output(int position) const {
-    return {run_.at(plan_.outputs[position]), graph_.nodes[graph_.outputs[position].node].dims};
+    const shape& dims = graph_.nodes[graph_.outputs[position].node].dims;
+    if (remote_ == nullptr) return {run_.at(plan_.outputs[position]), dims};
+    Real* const to = fetched_.data() + room_before(position);
+    remote_->fetch(plan_.outputs[position], dims.size_at(samples_), to);
+    return {to, dims};
   }
   /// A named result of the last run; its extents still have the batch marked.
   /// @throws error if there is no output of this name
@@ -125,12 +175,23 @@ class instance {
   }
 
  private:
+  /// Elements of the outputs before one.
+  [[nodiscard]] std::size_t room_before(int position) const {
+    std::int64_t room = 0;
+    for (int o = 0; o < position; ++o) room += graph_.nodes[graph_.outputs[o].node].dims.size_at(plan_.batch);
+    return static_cast<std::size_t>(room);
+  }
+
   graph_view graph_;
   plan_view plan_;
+  const variables<Real>& values_;
   buffer arena_;
   std::vector<Real> settings_;
   std::vector<const void*> inputs_;
-  bound_plan<Real> run_;
+  bound_plan<Real> run_;  // without commands if a device runs the plan
+  std::unique_ptr<device_plan<Real>> remote_;
+  mutable std::vector<Real> fetched_;  // outputs, side by side
+  std::int32_t samples_ = 1;           // of the last run
 };
 
 }  // namespace vivace::inline VIVACE_TARGET

@@ -13,6 +13,7 @@ struct kernel_table {
   kernel_function<Real> operation[op_count]{};
   elementwise_function<Real> elementwise[op_count]{};
   block_function<Real> whole[max_forms]{};
+  kernel_function<Real> lone_program = nullptr;  ///< of a program that stands alone
   const kernel_needs* needs = nullptr;  ///< what it was made for
 
   /// The code of a program of this form; null if there is none.
@@ -22,6 +23,9 @@ struct kernel_table {
     return nullptr;
   }
 };
+
+template <class Real>
+void run_program(const call<Real>& self, const step_context& context);
 
 /// Instantiates the kernels that some plans need, and no others.
 template <class Kernels, class Real, const kernel_needs& Needs>
@@ -43,6 +47,10 @@ constexpr kernel_table<Real> kernels_for() {
     [&]<int... Index>(std::integer_sequence<int, Index...>) {
       ((table.whole[Index] = Kernels::template program<Needs.forms.element[Index], Real>()), ...);
     }(std::make_integer_sequence<int, Needs.forms.size>{});
+  if constexpr (requires { Kernels::template lone_program<Real>(); })
+    table.lone_program = Kernels::template lone_program<Real>();
+  else
+    table.lone_program = run_program<Real>;
   return table;
 }
 
@@ -169,7 +177,7 @@ class bound_plan {
         if (from.in[i].at.where == space::setting) to.in[i].data = memory_.settings + from.in[i].at.offset;
         follow(from.in[i].at, &to.in[i].data);
       }
-      to.run = from.kind == op::none ? run_program<Real> : kernels_.operation[static_cast<int>(from.kind)];
+      to.run = from.kind == op::none ? kernels_.lone_program : kernels_.operation[static_cast<int>(from.kind)];
       bind_program(from, to.body);
     }
     std::sort(shifts_.begin(), shifts_.end(), [](const shift& a, const shift& b) { return a.loop < b.loop; });

@@ -15,6 +15,7 @@ struct step_context {
   std::uint64_t seed = 0;       ///< with `step` and a stream, the coordinates of random numbers
   std::uint32_t step = 0;
   std::int32_t samples = 0;     ///< of this step's batch
+  void* device = nullptr;       ///< of kernels that run elsewhere: what they need to be started
 };
 
 /// An operand or a result: its elements and its extents at this step's batch.

@@ -23,7 +23,9 @@ class training_state {
   virtual void restore_weights() = 0;
 };
 
-/// A callback: any type with some of `on_begin`, `on_batch`, `on_epoch`, `on_end`, each taking training_state&.
+/// A callback: any type with some of `on_begin`, `on_batch`, `on_epoch`, `on_end`, each taking training_state&. One whose
+/// `on_batch` looks at the records and at nothing else may say so by `static constexpr bool only_looks = true`: then a
+/// device need not wait for it.
 template <class Type>
 concept callback = requires(Type& self, training_state& state) { self.on_begin(state); } ||
                    requires(Type& self, training_state& state) { self.on_batch(state); } ||
@@ -37,6 +39,7 @@ enum class training_event { begin, batch, epoch, end };
 struct callback_handle {
   void* self = nullptr;
   void (*call)(void*, training_event, training_state&) = nullptr;
+  bool acts_on_batches = false;  ///< on_batch does more than look at records, so a device must not be ahead of it
   void operator()(training_event event, training_state& state) const { call(self, event, state); }
 
   template <callback Type>
@@ -51,7 +54,9 @@ struct callback_handle {
                 if (event == training_event::epoch) target.on_epoch(state);
               if constexpr (requires { target.on_end(state); })
                 if (event == training_event::end) target.on_end(state);
-            }};
+            },
+            requires(Type& target, training_state& state) { target.on_batch(state); } &&
+                !requires { requires Type::only_looks; }};
   }
 };
 

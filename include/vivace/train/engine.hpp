@@ -6,6 +6,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <vivace/core/buffer.hpp>
@@ -28,6 +29,7 @@ struct engine_setup : network_plans<Real> {
   const void* schedule = nullptr;
   double (*rate_factor)(const void*, double epoch) = nullptr;
   double clipping = 0;  ///< value of the setting "clipping", if the graph has one
+  step_device<Real>* device = nullptr;  ///< runs the plans; null: the host does
 };
 
 /// Where a training stands, apart from the values of its variables.
@@ -49,8 +51,8 @@ class training_engine : public training_state {
  public:
   explicit training_engine(const engine_setup<Real>& setup)
       : setup_(setup), values_(setup.training_graph, setup.training_plan),
-        train_(setup.training_graph, setup.training_plan, setup.kernels, values_),
-        predict_(setup.prediction_graph, setup.prediction_plan, setup.kernels, values_),
+        train_(setup.training_graph, setup.training_plan, setup.kernels, values_, setup.device),
+        predict_(setup.prediction_graph, setup.prediction_plan, setup.kernels, values_, setup.device),
         scalars_(static_cast<std::size_t>(setup.training_graph.settings.size()) + 1),
         blank_(bytes_of_blank(setup.prediction_graph, setup.prediction_plan.batch)) {
     progress_.seed = setup.seed;
@@ -123,7 +125,8 @@ class training_engine : public training_state {
   Real step(const data::batch_view<Real>& given, double epoch_position) {
     set_inputs(train_, given, nullptr);
     check_labels(given);
-    return step_on_inputs(given.size, epoch_position);
+    start_step(given.size, epoch_position);
+    return train_.loss();
   }
 
   /// Loss and, with labels, accuracy over all samples of a loader that does not shuffle.
@@ -202,27 +205,44 @@ class training_engine : public training_state {
     samples = 0;
     mean_loss = 0;
     double total = 0;
-    loader.start_epoch(epoch);
-    while (const auto* next = loader.next()) {
-      const double done = static_cast<double>(next->position) / static_cast<double>(loader.size());
-      set_loaded(train_, *next);
-      const auto loss = static_cast<double>(step_on_inputs(next->size, epoch + done));
+    const auto note = [&](int size, double loss) {
       if (!std::isfinite(loss)) fail(loss);
-      progress_.history.batches.push_back({epoch, batch, next->size, loss});
-      total += loss * next->size;
-      samples += next->size;
+      progress_.history.batches.push_back({epoch, batch, size, loss});
+      total += loss * size;
+      samples += size;
       ++batch;
       mean_loss = total / static_cast<double>(samples);
-      if (callbacks.empty()) continue;
+      if (callbacks.empty()) return;
       const clock::time_point before = clock::now();
       seconds = std::chrono::duration<double>(before - start - outside).count();
       notify(callbacks, training_event::batch);
       outside += clock::now() - before;
+    };
+    const bool ahead = may_run_ahead(callbacks);
+    int waiting = 0;  // samples of a step whose loss is read once the next has been started
+    loader.start_epoch(epoch);
+    while (const auto* next = loader.next()) {
+      const double done = static_cast<double>(next->position) / static_cast<double>(loader.size());
+      set_loaded(train_, *next);
+      start_step(next->size, epoch + done);
+      if (!ahead)
+        note(next->size, static_cast<double>(train_.loss()));
+      else if (const int before = std::exchange(waiting, next->size); before > 0)
+        note(before, static_cast<double>(train_.earlier_loss()));
     }
+    if (waiting > 0) note(waiting, static_cast<double>(train_.loss()));
     epoch_record record{.epoch = epoch, .train_loss = mean_loss};
     record.rate = setup_.rate_factor(setup_.schedule, epoch + 1);
     record.seconds = seconds = std::chrono::duration<double>(clock::now() - start - outside).count();
     progress_.history.epochs.push_back(record);
+  }
+
+  /// True if the next step may be started before the loss of one is known: on a device, if no callback wants more of a
+  /// batch than its record.
+  [[nodiscard]] bool may_run_ahead(std::span<const callback_handle> callbacks) const {
+    for (const callback_handle& one : callbacks)
+      if (one.acts_on_batches) return false;
+    return train_.runs_ahead();
   }
 
   [[noreturn]] void fail(double loss) const {
@@ -265,14 +285,13 @@ class training_engine : public training_state {
     }
   }
 
-  Real step_on_inputs(int samples_given, double epoch_position) {
+  void start_step(int samples_given, double epoch_position) {
     set_scalars(epoch_position);
     train_({.lanes = setup_.lanes,
             .seed = setup_.seed,
             .step = static_cast<std::uint32_t>(progress_.step),
             .samples = samples_given});
     ++progress_.step;
-    return train_.loss();
   }
   void forward_on_inputs(int samples_given) {
     predict_({.lanes = setup_.lanes, .seed = setup_.seed, .step = 0, .samples = samples_given});

@@ -13,6 +13,7 @@ namespace vivace::inline VIVACE_TARGET {
 /// samples a second, time left.
 class progress {
  public:
+  static constexpr bool only_looks = true;
   void on_begin(training_state&) {
     terminal_ = ::isatty(::fileno(stderr)) == 1;
     last_ = clock::now();

@@ -50,6 +50,17 @@ inline constexpr bool is_augment = false;
 template <class Transform>
 inline constexpr bool is_augment<augment<Transform>> = true;
 
+/// The kernels that go with an executor, if no others are given.
+template <class Executor>
+struct executor_kernels {
+  using type = fast_kernels;
+};
+template <class Executor>
+  requires requires { typename Executor::kernels; }
+struct executor_kernels<Executor> {
+  using type = typename Executor::kernels;
+};
+
 /// The types that policies select.
 template <class Net, class... Policies>
 struct selection {
@@ -57,9 +68,9 @@ struct selection {
   static constexpr bool at_most_one = members_of_family<Family, Policies...> <= 1;
   static_assert(at_most_one<batch_family>, "vivace: two batch sizes are given; keep one");
   static_assert(at_most_one<optimiser_family>, "vivace: two optimisers are given; keep one");
-  static_assert(at_most_one<executor_family>, "vivace: two executors are given (serial, threads, tbb); keep one");
+  static_assert(at_most_one<executor_family>, "vivace: two executors are given (serial, threads, tbb, cuda); keep one");
   static_assert(at_most_one<kernels_family>, "vivace: two sets of kernels are given; keep one");
-  static_assert(at_most_one<precision_family>, "vivace: two precisions are given (f32, f64); keep one");
+  static_assert(at_most_one<precision_family>, "vivace: two precisions are given (f32, tf32, f64); keep one");
   static_assert(at_most_one<seed_family>, "vivace: two seeds are given; keep one");
   static_assert(at_most_one<schedule_family>, "vivace: two schedules are given; keep one");
   static_assert(at_most_one<clipping_family>, "vivace: two clippings are given; keep one");
@@ -68,8 +79,9 @@ struct selection {
   using batch_policy = selected_t<batch_family, batch_size<128>, Policies...>;
   using optimiser = selected_t<optimiser_family, sgd, Policies...>;
   using executor = selected_t<executor_family, serial, Policies...>;
-  using kernels = selected_t<kernels_family, fast_kernels, Policies...>;
-  using real = typename selected_t<precision_family, f32, Policies...>::real;
+  using kernels = selected_t<kernels_family, typename executor_kernels<executor>::type, Policies...>;
+  using precision = selected_t<precision_family, f32, Policies...>;
+  using real = typename precision::real;
   using schedule = selected_t<schedule_family, constant_rate, Policies...>;
   using clipping = selected_t<clipping_family, no_clipping, Policies...>;
   using loading = selected_t<loading_family, plain_loader, Policies...>;
@@ -83,9 +95,9 @@ struct selection {
 /// Trains a network.
 ///
 /// Made of a network tag, or of a definition that is a value, and policies in any order: batch<128>, an optimiser, an
-/// executor (serial{}, threads{}, tbb{}), a seed, a schedule, clip_norm{}, a precision (f32{}, f64{}). A tag is planned
-/// by the compiler, a value by the constructor. All memory is allocated by the constructor; a step allocates nothing.
-/// One seed gives the same bits for any executor and any number of threads.
+/// executor (serial{}, threads{}, tbb{}, cuda{}), a seed, a schedule, clip_norm{}, a precision (f32{}, tf32{}, f64{}). A
+/// tag is planned by the compiler, a value by the constructor. All memory is allocated by the constructor; a step allocates nothing.
+/// One seed gives the same bits for any executor of the CPU and any number of threads; on a device the same bits twice.
 /// @code
 /// vv::trainer trainer{lenet{}, vv::batch<128>, vv::adamw{.rate = 1e-3}, vv::tbb{.threads = 2}, vv::seed{1}};
 /// const vv::trace trace = trainer.fit(data.train, vv::epochs{5}, vv::progress{});
@@ -263,6 +275,8 @@ class trainer {
     seed_ = select_policy<seed_family>(seed{}, policies...).value;
     engine_setup<real> result{code_.plans(), {}};
     result.lanes = executor_.lanes();
+    if constexpr (requires { executor_.template device<typename chosen::precision>(); })
+      result.device = executor_.template device<typename chosen::precision>();
     result.seed = seed_;
     result.optimiser = &optimiser_;
     result.set_optimiser = [](const void* self, const step_position& where, double* to) {

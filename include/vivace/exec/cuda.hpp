@@ -1,0 +1,434 @@
+#pragma once
+#include <cuda_runtime_api.h>
+
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <vivace/core/errors.hpp>
+#include <vivace/core/parallel.hpp>
+#include <vivace/core/policy.hpp>
+#include <vivace/exec/device.hpp>
+#include <vivace/kernel/cuda/cuda.hpp>
+
+/// @file
+/// Steps on a CUDA device. Any C++20 compiler takes this header; the kernels come from a .cu file of the program, which
+/// includes <vivace/kernel/cuda/library.hpp> and needs nothing else.
+
+namespace vivace::inline VIVACE_TARGET {
+
+namespace gpu {
+
+/// @throws error with the runtime's words if a call failed
+inline void check(cudaError_t result, std::string_view what, std::string_view needs) {
+  if (result != cudaSuccess) throw error(what, "cuda", cudaGetErrorString(result), needs);
+}
+inline void check(cudaError_t result, std::string_view what) {
+  check(result, what, "a device that works; an earlier step may have failed there");
+}
+
+/// Owns zeroed bytes of a device.
+class device_memory {
+ public:
+  device_memory() = default;
+  /// @throws error if the device has no room for them
+  explicit device_memory(std::size_t bytes) : bytes_(bytes) {
+    if (bytes == 0) return;
+    check(cudaMalloc(&data_, bytes), "the device has no room for " + std::to_string(bytes) + " bytes",
+          "a smaller batch or network");
+    check(cudaMemset(data_, 0, bytes), "the device's memory cannot be cleared");
+    check(cudaDeviceSynchronize(), "the device's memory cannot be cleared");
+  }
+  device_memory(device_memory&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  device_memory& operator=(device_memory&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~device_memory() {
+    if (data_ != nullptr) cudaFree(data_);
+  }
+  template <class Element>
+  [[nodiscard]] Element* as(std::size_t offset = 0) const {
+    return reinterpret_cast<Element*>(static_cast<std::byte*>(data_) + offset);
+  }
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+ private:
+  void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+/// Owns bytes of the host that a device can read and write while the host does other things.
+class pinned_memory {
+ public:
+  explicit pinned_memory(std::size_t bytes) {
+    check(cudaMallocHost(&data_, bytes), "the host has no room for " + std::to_string(bytes) + " bytes that stay in place",
+          "more memory, or a smaller batch");
+    std::memset(data_, 0, bytes);
+  }
+  pinned_memory(const pinned_memory&) = delete;
+  pinned_memory& operator=(const pinned_memory&) = delete;
+  ~pinned_memory() { cudaFreeHost(data_); }
+  template <class Element>
+  [[nodiscard]] Element* as(std::size_t offset = 0) const {
+    return reinterpret_cast<Element*>(static_cast<std::byte*>(data_) + offset);
+  }
+
+ private:
+  void* data_ = nullptr;
+};
+
+/// A point in a stream's work.
+class event {
+ public:
+  event() { check(cudaEventCreateWithFlags(&handle_, cudaEventDisableTiming), "an event cannot be made"); }
+  event(const event&) = delete;
+  event& operator=(const event&) = delete;
+  ~event() { cudaEventDestroy(handle_); }
+  void record(cudaStream_t in) { check(cudaEventRecord(handle_, in), "the device refuses work"); }
+  /// The host waits; not if nothing was recorded.
+  void wait() { check(cudaEventSynchronize(handle_), "a step failed on the device"); }
+  /// A stream waits.
+  void hold(cudaStream_t up) { check(cudaStreamWaitEvent(up, handle_, 0), "the device refuses work"); }
+
+ private:
+  cudaEvent_t handle_ = nullptr;
+};
+
+class stream {
+ public:
+  stream() { check(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "a stream cannot be made"); }
+  stream(const stream&) = delete;
+  stream& operator=(const stream&) = delete;
+  ~stream() {
+    cudaStreamSynchronize(handle_);  // memory that its work uses is given back next
+    cudaStreamDestroy(handle_);
+  }
+  void wait() { check(cudaStreamSynchronize(handle_), "a step failed on the device"); }
+  void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
+    if (bytes > 0) check(cudaMemcpyAsync(to, from, bytes, kind, handle_), "a copy could not be started");
+  }
+  operator cudaStream_t() const { return handle_; }  // NOLINT: a stream is its handle
+
+ private:
+  cudaStream_t handle_ = nullptr;
+};
+
+/// A step that was recorded once and is started as a whole.
+class captured_step {
+ public:
+  captured_step() = default;
+  captured_step(const captured_step&) = delete;
+  captured_step& operator=(const captured_step&) = delete;
+  ~captured_step() {
+    if (handle_ != nullptr) cudaGraphExecDestroy(handle_);
+  }
+  /// Records what `work` queues on a stream.
+  template <class Work>
+  void capture(cudaStream_t on, Work&& work) {
+    check(cudaStreamBeginCapture(on, cudaStreamCaptureModeThreadLocal), "a step cannot be recorded");
+    cudaGraph_t recorded = nullptr;
+    try {
+      work();
+    } catch (...) {
+      cudaStreamEndCapture(on, &recorded);
+      if (recorded != nullptr) cudaGraphDestroy(recorded);
+      throw;
+    }
+    check(cudaStreamEndCapture(on, &recorded), "a step cannot be recorded");
+    const cudaError_t made = cudaGraphInstantiate(&handle_, recorded, 0);
+    cudaGraphDestroy(recorded);
+    check(made, "a recorded step cannot be made ready");
+  }
+  [[nodiscard]] bool exists() const { return handle_ != nullptr; }
+  void launch(cudaStream_t on) { check(cudaGraphLaunch(handle_, on), "a step could not be started"); }
+
+ private:
+  cudaGraphExec_t handle_ = nullptr;
+};
+
+/// What the plans of one model share on a device: streams, libraries' handles and their workspace.
+class shared_device {
+ public:
+  explicit shared_device(int number, bool libraries, bool tensor_float, bool captures)
+      : captures_(captures), number_(number) {
+    use();
+    main_ = std::make_unique<stream>();
+    copies_ = std::make_unique<stream>();
+    context_.stream = *main_;
+    context_.vendor = libraries;
+    context_.tensor_float = tensor_float;
+  }
+  /// Makes the device this thread's.
+  void use() const { check(cudaSetDevice(number_), "the device cannot be used"); }
+  [[nodiscard]] stream& main() { return *main_; }
+  [[nodiscard]] stream& copies() { return *copies_; }
+  [[nodiscard]] stream_context& context() { return context_; }
+  [[nodiscard]] bool captures() const { return captures_; }
+  /// Makes room for what kernels asked for. Steps that were recorded before keep what they were recorded with.
+  void grow_workspace() {
+    if (context_.wanted_bytes <= context_.workspace_bytes) return;
+    workspaces_.emplace_back(context_.wanted_bytes);
+    context_.workspace = workspaces_.back().as<void*>();
+    context_.workspace_bytes = context_.wanted_bytes;
+  }
+
+ private:
+  bool captures_;
+  int number_;
+  std::unique_ptr<stream> main_, copies_;
+  std::vector<device_memory> workspaces_;
+  stream_context context_;  // its libraries end before the streams do
+};
+
+/// A plan bound to a device. Two slots take turns: while the step of one runs, the other's inputs are copied.
+template <class Real>
+class cuda_plan final : public device_plan<Real> {
+ public:
+  cuda_plan(shared_device& device, const graph_view& from, const plan_view& steps, const kernel_table<Real>& kernels,
+            Real* parameters, Real* states)
+      : device_(device), graph_(from), plan_(steps),
+        arena_(static_cast<std::size_t>(steps.arena_size) * sizeof(Real)), layout_(from, steps.batch), losses_(64 * 2) {
+    for (slot& one : slots_) {
+      one.host = std::make_unique<pinned_memory>(layout_.bytes);
+      one.device = device_memory(layout_.bytes);
+      const step_memory<Real> memory{parameters, states, arena_.template as<Real>(),
+                                     one.device.template as<Real>(step_layout::settings)};
+      one.run = std::make_unique<bound_plan<Real>>(steps, kernels, memory);
+      for (const std::size_t offset : layout_.inputs) one.inputs.push_back(one.device.template as<void*>(offset));
+    }
+  }
+  ~cuda_plan() override {
+    device_.use();
+    cudaStreamSynchronize(device_.copies());  // before memory that they use is given back
+    cudaStreamSynchronize(device_.main());
+  }
+
+  void run(const step_context& context, const void* const* inputs, const Real* settings) override {
+    device_.use();
+    turn_ = 1 - turn_;
+    slot& own = slots_[turn_];
+    own.copied.wait();  // the copy before the last one has left the host's memory
+    fill(own, context, inputs, settings);
+    own.done.hold(device_.copies());  // the step before the last one has read the device's memory
+    device_.copies().copy(own.device.template as<void>(), own.host->template as<void>(), layout_.bytes,
+                          cudaMemcpyHostToDevice);
+    own.copied.record(device_.copies());
+    own.copied.hold(device_.main());
+    start(own, context.samples);
+    if (const Real* loss = own.run->at(plan_.loss); loss != nullptr)
+      device_.main().copy(loss_of(turn_), loss, sizeof(Real), cudaMemcpyDeviceToHost);
+    own.done.record(device_.main());
+  }
+  [[nodiscard]] std::int64_t missing(const void* const* inputs) const override { return slots_[0].run->missing(inputs); }
+  [[nodiscard]] Real loss() override { return loss_at(turn_); }
+  [[nodiscard]] Real earlier_loss() override { return loss_at(1 - turn_); }
+  void fetch(const location& from, std::int64_t elements, Real* to) override {
+    device_.use();
+    const Real* place = slots_[turn_].run->at(from);
+    if (place == nullptr)
+      throw error("this output is an input as it came", "cuda", "no memory of the plan's",
+                  "an output that the network computes");
+    device_.main().copy(to, place, static_cast<std::size_t>(elements) * sizeof(Real), cudaMemcpyDeviceToHost);
+    device_.main().wait();
+  }
+  [[nodiscard]] std::size_t bytes() const override { return arena_.bytes() + 2 * layout_.bytes; }
+
+ private:
+  /// What is copied to the device for a step: seed and step, settings, inputs.
+  struct step_layout {
+    static constexpr std::size_t seed = 0, step = 8, settings = 256;  ///< offsets
+    std::vector<std::size_t> inputs, sizes;                           ///< offsets; bytes of a sample
+    std::vector<bool> batched;
+    std::size_t bytes = 0;
+    step_layout(const graph_view& from, std::int32_t batch) {
+      bytes = settings + static_cast<std::size_t>(from.settings.size()) * sizeof(Real);
+      for (const port& input : from.inputs) {
+        const node& as = from.nodes[input.node];
+        const std::size_t element = as.kind == op::labels ? sizeof(std::int32_t) : sizeof(Real);
+        bytes = (bytes + 255) / 256 * 256;
+        inputs.push_back(bytes);
+        sizes.push_back(static_cast<std::size_t>(as.dims.size()) * element);
+        batched.push_back(as.dims.per_sample());
+        bytes += static_cast<std::size_t>(as.dims.size_at(batch)) * element;
+      }
+      bytes = (bytes + 255) / 256 * 256;
+    }
+  };
+  struct slot {
+    std::unique_ptr<pinned_memory> host;
+    device_memory device;
+    std::unique_ptr<bound_plan<Real>> run;
+    std::vector<const void*> inputs;  ///< on the device
+    event copied, done;
+    struct of_size {
+      bool ran = false;
+      captured_step recorded;
+    };
+    std::map<std::int32_t, of_size> sizes;  ///< by samples; a new entry is the only allocation
+  };
+
+  Real loss_at(int turn) {
+    slots_[turn].done.wait();
+    return *loss_of(turn);
+  }
+  [[nodiscard]] Real* loss_of(int turn) const { return losses_.template as<Real>(static_cast<std::size_t>(turn) * 64); }
+
+  void fill(slot& own, const step_context& context, const void* const* inputs, const Real* settings) {
+    *own.host->template as<std::uint64_t>(step_layout::seed) = context.seed;
+    *own.host->template as<std::uint32_t>(step_layout::step) = context.step;
+    for (int i = 0; i < graph_.settings.size(); ++i)
+      own.host->template as<Real>(step_layout::settings)[i] = settings[i];
+    for (std::size_t i = 0; i < layout_.inputs.size(); ++i) {
+      const std::size_t count = layout_.batched[i] ? static_cast<std::size_t>(context.samples) : 1;
+      if (inputs[i] != nullptr)
+        std::memcpy(own.host->template as<void>(layout_.inputs[i]), inputs[i], layout_.sizes[i] * count);
+    }
+  }
+
+  /// Starts the step. A number of samples that comes for the first time is run command by command, which lets libraries
+  /// load what they need; the second time it is recorded.
+  void start(slot& own, std::int32_t samples) {
+    auto& [ran, recorded] = own.sizes[samples];
+    stream_context& context = device_.context();
+    context.seed = own.device.template as<std::uint64_t>(step_layout::seed);
+    context.step = own.device.template as<std::uint32_t>(step_layout::step);
+    const auto queue = [&] { (*own.run)({.samples = samples, .device = &context}, own.inputs.data()); };
+    if (!ran) {
+      context.sizing = true;
+      try {
+        queue();
+      } catch (...) {
+        context.sizing = false;
+        throw;
+      }
+      context.sizing = false;
+      device_.grow_workspace();
+      queue();
+      ran = true;
+    } else {
+      if (!recorded.exists() && device_.captures()) recorded.capture(device_.main(), queue);
+      if (recorded.exists())
+        recorded.launch(device_.main());
+      else
+        queue();
+    }
+  }
+
+  shared_device& device_;
+  graph_view graph_;
+  plan_view plan_;
+  device_memory arena_;
+  step_layout layout_;
+  pinned_memory losses_;
+  slot slots_[2];
+  int turn_ = 0;
+};
+
+/// A device as `instance` sees it.
+template <class Real>
+class cuda_device final : public step_device<Real> {
+ public:
+  template <class... Settings>
+  explicit cuda_device(const Settings&... settings) : device_(settings...) {}
+
+  void reserve(std::int64_t parameters, std::int64_t states) override {
+    if (parameter_bytes_ + state_bytes_ > 0) return;
+    device_.use();
+    parameter_bytes_ = static_cast<std::size_t>(parameters) * sizeof(Real);
+    state_bytes_ = static_cast<std::size_t>(states) * sizeof(Real);
+    parameters_ = device_memory(parameter_bytes_);
+    states_ = device_memory(state_bytes_);
+  }
+  [[nodiscard]] std::unique_ptr<device_plan<Real>> bind(const graph_view& from, const plan_view& steps,
+                                                        const kernel_table<Real>& kernels) override {
+    device_.use();
+    return std::make_unique<cuda_plan<Real>>(device_, from, steps, kernels, parameters_.template as<Real>(),
+                                             states_.template as<Real>());
+  }
+  void upload(const Real* parameters, const Real* states) override {
+    device_.use();
+    device_.main().copy(parameters_.template as<void>(), parameters, parameter_bytes_, cudaMemcpyHostToDevice);
+    device_.main().copy(states_.template as<void>(), states, state_bytes_, cudaMemcpyHostToDevice);
+    device_.main().wait();
+  }
+  void download(Real* parameters, Real* states) override {
+    device_.use();
+    device_.main().copy(parameters, parameters_.template as<void>(), parameter_bytes_, cudaMemcpyDeviceToHost);
+    device_.main().copy(states, states_.template as<void>(), state_bytes_, cudaMemcpyDeviceToHost);
+    device_.main().wait();
+  }
+
+ private:
+  device_memory parameters_, states_;
+  std::size_t parameter_bytes_ = 0, state_bytes_ = 0;
+  shared_device device_;
+};
+
+}  // namespace gpu
+
+/// True if there is a CUDA device, with a driver that serves this program.
+inline bool cuda_available() {
+  int count = 0;
+  const bool found = cudaGetDeviceCount(&count) == cudaSuccess && count > 0;
+  if (!found) cudaGetLastError();  // the failure is answered: nobody else should find it
+  return found;
+}
+
+/// Policy: everything on one CUDA device. The step is recorded once for each batch size and then started as a whole;
+/// while it runs, the next batch is copied. One seed gives the same bits twice, and those of a CPU within rounding.
+struct cuda {
+  using family = executor_family;
+  using kernels = device_kernels;  ///< what goes with it, unless a policy of kernels says otherwise
+  int device = 0;         ///< which one, as the CUDA runtime counts them
+  bool libraries = true;  ///< products and convolutions by cuBLASLt and cuDNN, if the program has them
+  bool captures = true;   ///< steps are recorded; otherwise started command by command, to look for faults
+  bool operator==(const cuda&) const = default;
+
+  /// What a trainer keeps.
+  class executor {
+   public:
+    /// @throws error if there is no such device, or no driver for it
+    explicit executor(const cuda& policy)
+        : number_(policy.device), libraries_(policy.libraries), captures_(policy.captures) {
+      const std::string where = "cuda{.device = " + std::to_string(policy.device) + "}";
+      int count = 0;
+      if (const cudaError_t result = cudaGetDeviceCount(&count); result != cudaSuccess || count == 0) {
+        cudaGetLastError();
+        throw error("there is no CUDA device", where, result == cudaSuccess ? "no device" : cudaGetErrorString(result),
+                    "a GPU and its driver, or the CPU: tbb{} in place of cuda{}; cuda_available() tells which");
+      }
+      if (policy.device < 0 || policy.device >= count)
+        throw error("there is no such CUDA device", where, std::to_string(count) + " devices",
+                    "0 to " + std::to_string(count - 1));
+    }
+    executor(const executor&) = delete;
+    executor& operator=(const executor&) = delete;
+
+    /// Threads of the host: none but the caller's.
+    [[nodiscard]] parallel lanes() { return {}; }
+    /// The device, for one precision.
+    template <class Precision>
+    [[nodiscard]] step_device<typename Precision::real>* device() {
+      using real = typename Precision::real;
+      constexpr bool tensor_float = requires { requires Precision::tensor_float; };
+      auto made = std::make_shared<gpu::cuda_device<real>>(number_, libraries_, tensor_float, captures_);
+      device_ = made;
+      return made.get();
+    }
+
+   private:
+    int number_;
+    bool libraries_, captures_;
+    std::shared_ptr<void> device_;
+  };
+};
+
+}  // namespace vivace::inline VIVACE_TARGET

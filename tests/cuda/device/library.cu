@@ -1,0 +1,1 @@
+#include <vivace/kernel/cuda/library.hpp>

@@ -1,0 +1,270 @@
+// The executor of a CUDA device, on a machine of host memory: what is copied when, recorded steps, and what trainers see.
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+#include <vivace/exec/cuda.hpp>
+#include <vivace/exec/evaluate.hpp>
+#include <vivace/kernel/reference/reference.hpp>
+#include <vivace/nn.hpp>
+#include <vivace/optim.hpp>
+#include <vivace/train.hpp>
+
+#include "../train/networks.hpp"
+#include "fake_runtime.hpp"
+
+namespace {
+
+namespace vv = vivace;
+
+template <class Call>
+std::string message_of(Call&& call) {
+  try {
+    call();
+  } catch (const vv::error& found) {
+    return found.what();
+  }
+  return "no error";
+}
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+struct result {
+  vv::trace trace;
+  vv::evaluation found;
+  std::vector<double> variables;
+};
+/// Trains on 45 samples in batches of 10, so that the last one of an epoch is short, and evaluates in between.
+template <class Net, class... Policies>
+result trained(const Net& net, const Policies&... policies) {
+  const vv::data::dataset data = networks::labelled(45, {12});
+  vv::trainer trainer{net, vv::batch<10>, vv::adamw{.rate = 1e-2}, vv::seed{3}, policies...};
+  result made;
+  made.trace = trainer.fit(data, vv::epochs{5}, vv::validation{data});
+  made.found = trainer.evaluate(data);
+  for (const auto value : networks::variables_of(trainer)) made.variables.push_back(static_cast<double>(value));
+  return made;
+}
+void check_close(const result& one, const result& other, double tolerance) {
+  REQUIRE(one.trace.batches.size() == other.trace.batches.size());
+  REQUIRE(one.variables.size() == other.variables.size());
+  for (std::size_t i = 0; i < one.trace.batches.size(); ++i)
+    CHECK(one.trace.batches[i].loss == doctest::Approx(other.trace.batches[i].loss).epsilon(tolerance));
+  for (std::size_t i = 0; i < one.variables.size(); ++i)
+    CHECK(one.variables[i] == doctest::Approx(other.variables[i]).epsilon(tolerance));
+  CHECK(one.found.loss == doctest::Approx(other.found.loss).epsilon(tolerance));
+  CHECK(one.found.accuracy == other.found.accuracy);
+}
+
+/// Policy: a set of kernels that replaces one.
+struct own_product {
+  using family = vv::kernels_family;
+  static int& calls() {
+    static int count = 0;
+    return count;
+  }
+  struct table : vv::cuda_kernels {
+    template <vv::op Kind, class Real>
+    static constexpr vv::kernel_function<Real> operation() {
+      if constexpr (Kind == vv::op::matmul)
+        return [](const vv::call<Real>& self, const vv::step_context& context) {
+          ++calls();
+          vv::cuda_kernels::operation<Kind, Real>()(self, context);
+        };
+      else
+        return vv::cuda_kernels::operation<Kind, Real>();
+    }
+  };
+  bool operator==(const own_product&) const = default;
+};
+
+/// Callbacks: one that wants the weights behind each batch, one that wants its record alone.
+struct keeps {
+  const vv::trainer<networks::mlp, vv::batch_size<10>, vv::cuda>* trainer = nullptr;
+  std::vector<float> first;
+  int batches = 0;
+  void on_batch(vv::training_state& state) {
+    CHECK(static_cast<int>(state.history().batches.size()) == ++batches);
+    if (batches == 1) first = networks::variables_of(*trainer);
+  }
+};
+struct looks {
+  static constexpr bool only_looks = true;
+  int batches = 0;
+  double mean = 0;
+  void on_batch(vv::training_state& state) {
+    ++batches;
+    mean = state.mean_loss;
+  }
+};
+
+/// What all tests of an executor leave behind.
+struct clean_machine {
+  clean_machine() { fake::the() = {}; }
+  ~clean_machine() { CHECK(fake::the().live == 0); }
+};
+
+}  // namespace
+
+TEST_CASE("cuda executor: the losses, accuracies and weights of a CPU") {
+  const clean_machine tidy;
+  const result wanted = trained(networks::mlp{}, vv::plain_kernels{}, vv::f64{});
+  check_close(trained(networks::mlp{}, vv::cuda{}, vv::f64{}), wanted, 1e-8);
+  CHECK(fake::the().captures > 0);
+  check_close(trained(networks::mlp{}, vv::cuda{.captures = false}, vv::f64{}), wanted, 1e-8);
+  check_close(trained(networks::mlp{}, vv::cuda{}), trained(networks::mlp{}, vv::plain_kernels{}), 1e-3);
+}
+
+TEST_CASE("cuda executor: one seed, one result, recorded or not") {
+  const clean_machine tidy;
+  const result one = trained(networks::mlp{}, vv::cuda{});
+  const result other = trained(networks::mlp{}, vv::cuda{});
+  const result started_singly = trained(networks::mlp{}, vv::cuda{.captures = false});
+  CHECK(networks::same(one.trace, other.trace));
+  CHECK(networks::same(one.trace, started_singly.trace));
+  CHECK(one.variables == other.variables);
+  CHECK(one.variables == started_singly.variables);
+}
+
+TEST_CASE("cuda executor: loops, definitions that are values") {
+  const clean_machine tidy;
+  const vv::data::dataset data = networks::labelled(25, {8, 16});
+  vv::trainer on_device{networks::recurrent{}, vv::batch<10>, vv::cuda{}, vv::f64{}};
+  vv::trainer on_host{networks::recurrent{}, vv::batch<10>, vv::plain_kernels{}, vv::f64{}};
+  const vv::trace found = on_device.fit(data, vv::epochs{3}), wanted = on_host.fit(data, vv::epochs{3});
+  for (std::size_t i = 0; i < wanted.batches.size(); ++i)
+    CHECK(found.batches[i].loss == doctest::Approx(wanted.batches[i].loss).epsilon(1e-9));
+  check_close(trained(networks::mlp::graph, vv::cuda{}, vv::f64{}), trained(networks::mlp{}, vv::cuda{}, vv::f64{}), 1e-12);
+}
+
+TEST_CASE("cuda executor: a step is recorded once for each batch size and slot, and allocates nothing") {
+  const clean_machine tidy;
+  const vv::data::dataset data = networks::labelled(40, {12});
+  vv::trainer trainer{networks::mlp{}, vv::batch<10>, vv::cuda{}};
+  trainer.fit(data, vv::epochs{2});
+  CHECK(fake::the().captures == 2);
+  const int allocations = fake::the().allocations, launches = fake::the().launches;
+  trainer.fit(data, vv::epochs{4});
+  CHECK(fake::the().captures == 2);
+  CHECK(fake::the().allocations == allocations);
+  CHECK(fake::the().launches == launches + 8);
+}
+
+TEST_CASE("cuda executor: steps may be queued one behind the other") {
+  const clean_machine tidy;
+  for (const bool early_copies : {false, true}) {
+    fake::the().early_copies = early_copies;
+    vv::builder make;
+    const vv::value x = make.input("x", {vv::rows, 4}), rate = make.setting("rate");
+    const vv::value kept = make.state("kept", {4});
+    make.update(kept, kept * 0.5 + mean(x, {0}) * rate);
+    make.result().loss = mean(x).index();
+    const vv::graph graph = make.take();
+    const vv::plan plan = vv::make_plan<vv::cuda_kernels>(graph, 3);
+    constexpr auto kernels = vv::kernels_for<vv::cuda_kernels, double, vv::all_operations>();
+    vv::gpu::cuda_device<double> device(0, true, false, true);
+    vv::variables<double> values(graph, plan);
+    vv::instance<double> run(graph, plan, kernels, values, &device);
+    std::vector<double> input(12);
+    run.set_input(0, input.data());
+    double wanted = 0;
+    for (int step = 0; step < 12; ++step) {
+      const int samples = step % 4 == 3 ? 2 : 3;
+      for (double& each : input) each = step + 1;
+      run.settings()[0] = 10 - step;
+      wanted = wanted * 0.5 + (step + 1) * (10 - step);
+      run({.samples = samples});  // and nobody asks for the loss
+    }
+    CHECK(run.loss() == 12);
+    CHECK(run.earlier_loss() == 11);
+    CHECK(values.find("kept").data[0] == wanted);
+    CHECK(values.find("kept").data[3] == wanted);
+  }
+}
+
+TEST_CASE("cuda executor: callbacks that act on batches find the weights of their batch") {
+  const clean_machine tidy;
+  const vv::data::dataset data = networks::labelled(35, {12});
+  vv::trainer trainer{networks::mlp{}, vv::batch<10>, vv::cuda{}};
+  keeps act{.trainer = &trainer, .first = {}};
+  trainer.fit(data, vv::epochs{1}, act);
+  vv::trainer other{networks::mlp{}, vv::batch<10>, vv::cuda{}};
+  looks look;
+  const vv::trace trace = other.fit(data, vv::epochs{1}, look);
+  CHECK(act.batches == 4);
+  CHECK(look.batches == 4);
+  CHECK(look.mean == trace.epochs[0].train_loss);
+  CHECK(networks::same(trace, trainer.history()));
+  vv::trainer once{networks::mlp{}, vv::batch<10>, vv::cuda{}};
+  vv::data::loader<float> batches(data, 10, 0, {});
+  batches.start_epoch(0);
+  once.step(*batches.next());
+  CHECK(networks::variables_of(once) == act.first);
+}
+
+TEST_CASE("cuda executor: parameters are read and written on the host") {
+  const clean_machine tidy;
+  const vv::data::dataset data = networks::labelled(10, {12});
+  vv::trainer trainer{networks::mlp{}, vv::batch<10>, vv::cuda{}};
+  const std::vector<float> start = networks::variables_of(trainer);
+  trainer.fit(data, vv::epochs{1});
+  const std::vector<float> later = networks::variables_of(trainer);
+  CHECK(start != later);
+  // What is written is what the next step starts from.
+  auto weight = trainer.values().parameter(0);
+  for (std::int64_t i = 0; i < weight.dims.size(); ++i) weight.data[i] = 0;
+  const float* prediction = trainer.predict(networks::features(10, 12).data(), 10).data;
+  for (int i = 3; i < 30; ++i) CHECK(prediction[i] == prediction[i % 3]);
+  const double before = trainer.evaluate(data).loss;
+  trainer.fit(data, vv::epochs{4}, vv::best_weights{});
+  CHECK(trainer.evaluate(data).loss < before);
+}
+
+TEST_CASE("cuda executor: a set of kernels of one's own") {
+  const clean_machine tidy;
+  const result wanted = trained(networks::mlp{}, vv::cuda{});
+  const result found = trained(networks::mlp{}, vv::cuda{}, own_product{});
+  CHECK(own_product::calls() > 0);
+  CHECK(found.variables == wanted.variables);
+}
+
+TEST_CASE("cuda executor: a checkpoint goes from a device to the host and back") {
+  const clean_machine tidy;
+  const vv::data::dataset data = networks::labelled(30, {12});
+  const std::string path = "cuda_checkpoint.safetensors";
+  vv::trainer whole{networks::mlp{}, vv::batch<10>, vv::adamw{}, vv::cuda{}, vv::f64{}};
+  whole.fit(data, vv::epochs{4});
+  vv::trainer first{networks::mlp{}, vv::batch<10>, vv::adamw{}, vv::cuda{}, vv::f64{}};
+  first.fit(data, vv::epochs{2});
+  vv::save(first, path);
+  vv::trainer second{networks::mlp{}, vv::batch<10>, vv::adamw{}, vv::cuda{}, vv::f64{}};
+  vv::resume(second, path);
+  second.fit(data, vv::epochs{4});
+  CHECK(networks::variables_of(second) == networks::variables_of(whole));
+  vv::trainer on_host{networks::mlp{}, vv::batch<10>, vv::adamw{}, vv::plain_kernels{}, vv::f64{}};
+  vv::resume(on_host, path);
+  CHECK(on_host.evaluate(data).loss == doctest::Approx(first.evaluate(data).loss));
+  std::remove(path.c_str());
+}
+
+TEST_CASE("cuda executor: what is missing or wrong is said") {
+  const clean_machine tidy;
+  const auto make = [](int device) { vv::trainer{networks::mlp{}, vv::cuda{.device = device}}; };
+  CHECK(vv::cuda_available());
+  const std::string number = message_of([&] { make(3); });
+  CHECK(contains(number, "there is no such CUDA device"));
+  CHECK(contains(number, "where: cuda{.device = 3}"));
+  CHECK(contains(number, "needs: 0 to 0"));
+  fake::the().answer = cudaErrorInsufficientDriver;
+  CHECK(!vv::cuda_available());
+  const std::string driver = message_of([&] { make(0); });
+  CHECK(contains(driver, "vivace: there is no CUDA device"));
+  CHECK(contains(driver, "got:   CUDA driver version is insufficient"));
+  CHECK(contains(driver, "tbb{} in place of cuda{}"));
+  fake::the().answer = cudaSuccess;
+  fake::the().devices = 0;
+  CHECK(contains(message_of([&] { make(0); }), "there is no CUDA device"));
+  fake::the().devices = 1;
+  CHECK(contains(message_of([] { const vv::gpu::device_memory too_much(std::size_t{1} << 40); }), "no room for"));
+  vv::trainer trainer{networks::mlp{}, vv::batch<10>, vv::cuda{}};
+  CHECK(contains(message_of([&] { trainer.step({.size = 3}); }), "the batch lacks what the network takes"));
+}

@@ -1,0 +1,213 @@
+#pragma once
+// A CUDA runtime made of host memory, for tests of the executor: it knows the functions that vivace/exec/cuda.hpp calls.
+// Work is queued and runs as late as the rules allow, copies to the device, if asked, as early: so a wait that is missing
+// shows, since what should have been waited for has not happened.
+#include <cuda_runtime_api.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <set>
+#include <stdexcept>
+#include <vector>
+#include <vivace/kernel/cuda/host_launch.hpp>
+#include <vivace/kernel/cuda/kernels.hpp>
+
+namespace fake {
+
+struct queue;
+
+/// A point in a queue: how often it was recorded, and how often the queue has come there.
+struct mark {
+  queue* in = nullptr;
+  int recorded = 0, reached = 0;
+};
+/// One thing to do: wait for a mark, or work.
+struct entry {
+  std::function<void()> work;
+  mark* until = nullptr;
+  int count = 0;
+};
+struct graph {
+  std::vector<std::function<void()>> work;
+};
+struct queue {
+  std::deque<entry> entries;
+  graph* capturing = nullptr;
+
+  void add(std::function<void()> work) {
+    if (capturing != nullptr)
+      capturing->work.push_back(std::move(work));
+    else
+      entries.push_back({std::move(work)});
+  }
+  void run_one() {
+    entry next = std::move(entries.front());
+    entries.pop_front();
+    if (next.until != nullptr)
+      while (next.until->reached < next.count) next.until->in->run_one();
+    else
+      next.work();
+  }
+  void run_all() {
+    while (!entries.empty()) run_one();
+  }
+  /// Runs what waits for nothing.
+  void run_ready() {
+    while (!entries.empty() && (entries.front().until == nullptr || entries.front().until->reached >= entries.front().count))
+      run_one();
+  }
+};
+
+/// What the tests want to know, and say.
+struct machine {
+  int devices = 1;
+  bool early_copies = false;  ///< copies to the device run as early as the rules allow
+  cudaError_t answer = cudaSuccess;  ///< of the question how many devices there are
+  int captures = 0, launches = 0, kernels = 0, allocations = 0;
+  std::int64_t live = 0;  ///< pieces of memory
+  std::set<void*> device_memory;
+};
+inline machine& the() {
+  static machine one;
+  return one;
+}
+inline queue& of(cudaStream_t stream) { return *reinterpret_cast<queue*>(stream); }
+inline mark& of(cudaEvent_t event) { return *reinterpret_cast<mark*>(event); }
+
+/// Queues works of the device's kernels on a stream of this machine.
+struct launch {
+  template <class Work>
+  static void run(const Work& work, std::int64_t blocks, const vivace::step_context& context) {
+    const auto& device = vivace::gpu::stream_context::of(context);
+    if (device.sizing) return;
+    of(static_cast<cudaStream_t>(device.stream)).add([work, blocks] {
+      ++the().kernels;
+      vivace::gpu::host_launch::run(work, blocks, {});
+    });
+  }
+  static const std::uint64_t* seed(const vivace::step_context& context) {
+    return vivace::gpu::stream_context::of(context).seed;
+  }
+  static const std::uint32_t* step(const vivace::step_context& context) {
+    return vivace::gpu::stream_context::of(context).step;
+  }
+  template <class Problem>
+  static bool solved_by_library(const Problem&, const vivace::step_context& context) {
+    auto& device = vivace::gpu::stream_context::of(context);
+    if (device.vendor) device.want(1000);
+    return false;
+  }
+};
+
+}  // namespace fake
+
+extern "C" {
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = fake::the().devices;
+  return fake::the().answer;
+}
+cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+const char* cudaGetErrorString(cudaError_t error) {
+  return error == cudaErrorInsufficientDriver ? "CUDA driver version is insufficient for CUDA runtime version" : "an error";
+}
+cudaError_t cudaMalloc(void** to, std::size_t bytes) {
+  if (bytes > std::size_t{1} << 32) return cudaErrorMemoryAllocation;
+  *to = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  std::memset(*to, 0x7f, bytes);
+  ++fake::the().allocations;
+  ++fake::the().live;
+  return cudaSuccess;
+}
+cudaError_t cudaFree(void* data) {
+  std::free(data);
+  --fake::the().live;
+  return cudaSuccess;
+}
+cudaError_t cudaMallocHost(void** to, std::size_t bytes) { return cudaMalloc(to, bytes); }
+cudaError_t cudaFreeHost(void* data) { return cudaFree(data); }
+cudaError_t cudaMemset(void* data, int value, std::size_t bytes) {
+  std::memset(data, value, bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* to, unsigned) {
+  *to = reinterpret_cast<cudaStream_t>(new fake::queue);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete &fake::of(stream);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  fake::of(stream).run_all();
+  return cudaSuccess;
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* to, unsigned) {
+  *to = reinterpret_cast<cudaEvent_t>(new fake::mark);
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete &fake::of(event);
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  fake::mark& one = fake::of(event);
+  one.in = &fake::of(stream);
+  const int count = ++one.recorded;
+  one.in->entries.push_back({[&one, count] { one.reached = count; }});
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  fake::mark& one = fake::of(event);
+  while (one.reached < one.recorded) one.in->run_one();
+  return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  fake::mark& one = fake::of(event);
+  if (one.recorded > 0) fake::of(stream).entries.push_back({nullptr, &one, one.recorded});
+  return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  fake::of(stream).add([=] { std::memcpy(to, from, bytes); });
+  if (fake::the().early_copies && kind == cudaMemcpyHostToDevice) fake::of(stream).run_ready();
+  return cudaSuccess;
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  ++fake::the().captures;
+  fake::of(stream).capturing = new fake::graph;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* to) {
+  *to = reinterpret_cast<cudaGraph_t>(std::exchange(fake::of(stream).capturing, nullptr));
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* to, cudaGraph_t from, unsigned long long) {
+  *to = reinterpret_cast<cudaGraphExec_t>(new fake::graph(*reinterpret_cast<fake::graph*>(from)));
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete reinterpret_cast<fake::graph*>(graph);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+  delete reinterpret_cast<fake::graph*>(graph);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
+  ++fake::the().launches;
+  for (const auto& work : reinterpret_cast<fake::graph*>(graph)->work) fake::of(stream).add(work);
+  return cudaSuccess;
+}
+}  // extern "C"
+
+namespace vivace::inline VIVACE_TARGET::gpu {
+template <class Real>
+const launcher_table<Real>& device_launchers() {
+  static constexpr launcher_table<Real> table = all_launchers<fake::launch, Real>();
+  return table;
+}
+}  // namespace vivace::inline VIVACE_TARGET::gpu

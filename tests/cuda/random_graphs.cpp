@@ -1,0 +1,94 @@
+// Random graphs mean the same to a naive interpreter and to the index logic of the device's kernels, run on the host.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+#include <vivace/exec/evaluate.hpp>
+#include <vivace/graph/order.hpp>
+#include <vivace/kernel/cuda/host_launch.hpp>
+#include <vivace/kernel/cuda/kernels.hpp>
+
+#include "../graph/interpreter.hpp"
+#include "../graph/random_graph.hpp"
+
+namespace {
+
+namespace vv = vivace;
+using graph_test::numbers;
+using emulated = vv::gpu::kernels_by<vv::gpu::host_launch>;
+
+constexpr std::int32_t batch = 5;
+
+std::string difference(const std::string& what, const double* found, const numbers& wanted) {
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    if (!(std::abs(found[i] - wanted[i]) <= 1e-9 * (1 + std::abs(wanted[i]))))
+      return what + ", element " + std::to_string(i) + ": " + std::to_string(found[i]) + " for " +
+             std::to_string(wanted[i]);
+  return "";
+}
+
+std::string compare(const vv::graph& scheduled, std::uint64_t seed) {
+  graph_test::interpreter truth(scheduled);
+  vv::runtime_graph<double, emulated> made(scheduled, batch);
+  made.values().initialise(1);
+  const vv::random_stream random(seed, 2);
+  std::uint64_t index = 0;
+  std::vector<std::int32_t> labels;
+  for (std::int32_t i = 0; i < batch; ++i)
+    labels.push_back(static_cast<std::int32_t>(random.below(index++, graph_test::random_graph::label_bound)));
+  std::vector<numbers> data(static_cast<std::size_t>(scheduled.inputs.size()));
+  std::vector<const void*> inputs;
+  for (int i = 0; i < scheduled.inputs.size(); ++i) {
+    const vv::node& node = scheduled.nodes[scheduled.inputs[i].node];
+    numbers& values = data[static_cast<std::size_t>(i)];
+    for (std::int64_t e = 0; e < node.dims.size_at(batch); ++e) values.push_back(2 * random.uniform(index++) - 1);
+    inputs.push_back(node.kind == vv::op::labels ? static_cast<const void*>(labels.data()) : values.data());
+    made.run().set_input(i, inputs.back());
+  }
+  const numbers settings{0.75};
+  made.run().settings()[0] = settings[0];
+  std::uint32_t step = 0;
+  for (const std::int32_t samples : {batch, batch, 1, 3}) {
+    const vv::step_context context{.seed = 4, .step = step++, .samples = samples};
+    truth.step(context, inputs, settings);
+    made.run()(context);
+    std::string found;
+    const auto see = [&](const std::string& what, const double* values, const numbers& wanted) {
+      if (found.empty()) found = difference(what, values, wanted);
+    };
+    const vv::graph& graph = truth.structure();
+    const double loss = made.run().loss();
+    see("loss", &loss, truth.result(graph.loss));
+    for (int o = 0; o < graph.outputs.size(); ++o)
+      see("output", made.run().output(graph.outputs[o].name.view()).data, truth.result(graph.outputs[o].node));
+    for (const vv::variable& p : graph.parameters)
+      see("parameter", made.values().find(p.name.view()).data, truth.stored(p.node));
+    for (const vv::variable& s : graph.states)
+      see("state", made.values().find(s.name.view()).data, truth.stored(s.node));
+    if (!found.empty()) return "step " + std::to_string(step - 1) + ": " + found;
+  }
+  return "";
+}
+
+void check_graph(std::uint64_t seed, int steps, bool with_products, bool with_loops) {
+  INFO("seed ", seed, ", ", steps, " operations");
+  const vv::graph made = graph_test::random_graph(seed, steps, with_products, with_loops).take();
+  REQUIRE(made.mistake.what == vv::problem::none);
+  const std::string found = compare(vv::with_late_stores(vv::without_dead_code(vv::canonical(made))), seed);
+  CHECK_MESSAGE(found.empty(), found);
+}
+
+}  // namespace
+
+TEST_CASE("cuda: random graphs without products") {
+  for (std::uint64_t seed = 0; seed < 100; ++seed) check_graph(seed, 4 + static_cast<int>(seed % 30), false, false);
+}
+TEST_CASE("cuda: random graphs with products") {
+  for (std::uint64_t seed = 1000; seed < 1100; ++seed) check_graph(seed, 4 + static_cast<int>(seed % 40), true, false);
+}
+TEST_CASE("cuda: random graphs with loops") {
+  for (std::uint64_t seed = 2000; seed < 2100; ++seed)
+    check_graph(seed, 4 + static_cast<int>(seed % 30), seed % 2 == 0, true);
+}
