@@ -85,5 +85,11 @@ if(VIVACE_MARCH)
                                                 $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-march=${VIVACE_MARCH}>)
 endif()
 
+if(VIVACE_CUDA)
+  # The one file that nvcc compiles, for all programs here that use a device.
+  add_library(device_kernels OBJECT EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/cuda/device/library.cu)
+  target_link_libraries(device_kernels PUBLIC vivace::cuda vivace_march)
+endif()
+
 add_library(vivace_developer INTERFACE)
 target_link_libraries(vivace_developer INTERFACE vivace_packages vivace_warnings vivace_march)

@@ -25,6 +25,13 @@ foreach(wrong "--epochs 0" "--epochs -3" "--epochs many" "--batch 0" "--batch 25
   expect(2 "${option}" ${arguments})
 endforeach()
 expect(2 "--colour" --colour blue)
+expect(2 "--device" --device abacus)
+# On a GPU this trains; without one, or without CUDA in the program, it says so.
+set(on_device --device cuda --data shapes --samples 100 --network mlp --epochs 1 --out train_check/device)
+execute_process(COMMAND ${PROGRAM} ${on_device} RESULT_VARIABLE got OUTPUT_VARIABLE out ERROR_VARIABLE out TIMEOUT 300)
+if(NOT (got EQUAL 0 OR (got EQUAL 1 AND out MATCHES "there is no CUDA device") OR (got EQUAL 2 AND out MATCHES "--device")))
+  message(SEND_ERROR "train ${on_device}\nended with ${got}:\n${out}")
+endif()
 expect(1 "train_check/empty/train-images" --data train_check/empty --out train_check/out)
 expect(1 "checkpoint.safetensors" --data shapes --samples 10 --out train_check/out --resume)
 

@@ -20,6 +20,13 @@ std::string not_negative(const std::string& text) {  // an unsigned option would
   return text.find('-') == std::string::npos ? std::string{} : text + " is below zero";
 }
 
+std::string has_device([[maybe_unused]] const std::string& text) {
+#if !defined(TRAIN_ON_CUDA)
+  if (text == "cuda") return "this program was built without CUDA (CMake: -DVIVACE_CUDA=ON)";
+#endif
+  return {};
+}
+
 /// Opens the file as it will be written, and leaves it as it was.
 void expect_writable(const char* option, const std::string& path) {
   try {
@@ -50,7 +57,11 @@ std::optional<options> parse(int count, char** arguments, int& status) {
   app.add_option("--epochs", wanted.epochs, "passes over the training set")->check(CLI::Range(1, 100'000));
   app.add_option("--batch", wanted.batch, "samples of a step")->check(CLI::Range(1, batch_limit));
   app.add_option("--rate", wanted.rate, "learning rate at its highest")->check(CLI::Validator(positive, "NUMBER > 0"));
-  app.add_option("--threads", wanted.threads, "threads at work; 0: as many as the machine has")
+  app.add_option("--device", wanted.device, "what trains: the CPU, or a GPU by CUDA")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->check(CLI::Validator(has_device, ""))
+      ->capture_default_str();
+  app.add_option("--threads", wanted.threads, "threads of the CPU at work; 0: as many as the machine has")
       ->check(CLI::Range(0, 256))
       ->capture_default_str();
   app.add_option("--seed", wanted.seed, "of all that is random")

@@ -9,7 +9,8 @@ struct options {
   std::optional<double> rate;
   std::optional<long long> samples;  ///< of the training set; all if not given
   std::optional<std::string> data;   ///< folder of Fashion-MNIST, or "shapes"
-  int threads = 0;                   ///< 0: as many as the machine has
+  std::string device = "cpu";        ///< or "cuda", in a program that was built with it
+  int threads = 0;                   ///< of the CPU; 0: as many as the machine has
   unsigned long long seed = 1;
   std::string out = "train_out";
   std::string json;  ///< empty: none

@@ -4,6 +4,9 @@
 
 #include <fmt/core.h>
 
+#if defined(TRAIN_ON_CUDA)
+#include <vivace/exec/cuda.hpp>
+#endif
 #include <vivace/exec/tbb.hpp>
 #include <vivace/train/summary.hpp>
 #include <vivace/vivace.hpp>
@@ -20,10 +23,9 @@ inline std::string text_of(const vv::sgd_momentum& from) {
                      from.momentum, from.weight_decay);
 }
 
-/// Trains a network as its recipe and the options say. One instance for each network, in a file of its own, so that
-/// they compile side by side.
-template <class Net>
-void train(const options& wanted, const samples& data) {
+/// Trains a network as its recipe and the options say.
+template <class Net, class Executor>
+void train_on(const Executor& executor, const options& wanted, const samples& data) {
   constexpr auto best = Net::best;
   const int epochs = wanted.epochs.value_or(best.epochs);
   const int batch = wanted.batch.value_or(best.batch);
@@ -35,8 +37,7 @@ void train(const options& wanted, const samples& data) {
   fmt::print("{} on {}\n\n{}\n", Net::name, data.name, vv::to_string(facts));
   std::fflush(stdout);
 
-  vv::trainer trainer{
-      Net{}, vv::batch<batch_limit>, optimiser, schedule, vv::tbb{.threads = wanted.threads}, vv::seed{wanted.seed}};
+  vv::trainer trainer{Net{}, vv::batch<batch_limit>, optimiser, schedule, executor, vv::seed{wanted.seed}};
   const std::string saved = wanted.out + "/checkpoint.safetensors";
   if (wanted.resume) {
     vv::resume(trainer, saved);
@@ -56,7 +57,18 @@ void train(const options& wanted, const samples& data) {
                      {"batch", std::to_string(batch)},
                      {"augmentation", best.described},
                      {"seed", std::to_string(wanted.seed)},
+                     {"device", wanted.device},
                      {"threads", wanted.threads == 0 ? "as many as the machine has" : std::to_string(wanted.threads)},
                      {"FLOPs of a sample, forward", vv::grouped(facts.totals.work.flops)}};
   finish(wanted, data, result);
+}
+
+/// The same on the device that is wanted. One instance for each network, in a file of its own, so that they compile side
+/// by side.
+template <class Net>
+void train(const options& wanted, const samples& data) {
+#if defined(TRAIN_ON_CUDA)
+  if (wanted.device == "cuda") return train_on<Net>(vv::cuda{}, wanted, data);
+#endif
+  train_on<Net>(vv::tbb{.threads = wanted.threads}, wanted, data);
 }

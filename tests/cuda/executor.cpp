@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <string_view>
 #include <vector>
 #include <vivace/exec/cuda.hpp>
 #include <vivace/exec/evaluate.hpp>
@@ -75,6 +76,18 @@ struct own_product {
     }
   };
   bool operator==(const own_product&) const = default;
+};
+
+struct cube {
+  static constexpr std::string_view label = "cube";
+  template <class Number>
+  constexpr Number operator()(Number x) const {
+    return x * x * x;
+  }
+};
+struct functor_net {
+  static constexpr auto graph =
+      vv::classifier(vv::features{12}, vv::classes{3}, vv::dense{4}, vv::map<cube>{}, vv::dense{3});
 };
 
 /// Callbacks: one that wants the weights behind each batch, one that wants its record alone.
@@ -265,6 +278,13 @@ TEST_CASE("cuda executor: what is missing or wrong is said") {
   CHECK(contains(message_of([&] { make(0); }), "there is no CUDA device"));
   fake::the().devices = 1;
   CHECK(contains(message_of([] { const vv::gpu::device_memory too_much(std::size_t{1} << 40); }), "no room for"));
+  const std::vector<float> features(120);
+  const std::vector<std::int32_t> labels(10);
+  vv::trainer with_functor{functor_net{}, vv::batch<10>, vv::cuda{}};
+  const std::string functor = message_of(
+      [&] { with_functor.step({.features = features.data(), .labels = labels.data(), .size = 10}); });
+  CHECK(contains(functor, "a user's functor runs on the host alone"));
+  CHECK(contains(functor, "got:   cube"));
   vv::trainer trainer{networks::mlp{}, vv::batch<10>, vv::cuda{}};
   CHECK(contains(message_of([&] { trainer.step({.size = 3}); }), "the batch lacks what the network takes"));
 }

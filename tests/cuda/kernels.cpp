@@ -131,6 +131,13 @@ TEST_CASE("cuda kernels: a smaller batch never wants more scratch memory") {
     }
 }
 
+TEST_CASE("cuda kernels: a tensor that 32-bit indices do not reach is refused") {
+  const vv::gpu::move_transposed<float> nowhere{nullptr, nullptr, {}};
+  CHECK_THROWS_WITH(vv::gpu::for_each<vv::gpu::host_launch>(nowhere, std::int64_t{1} << 31, {}),
+                    doctest::Contains("a tensor is too large for the device's kernels"));
+  CHECK_THROWS_WITH(vv::gpu::check_size({65536, 65536}), doctest::Contains("4294967296 elements"));
+}
+
 TEST_CASE("cuda kernels: NaN and infinity") {
   calls::owned_call<float> work{.out = {4, 1}, .in = {{4, 300}}};
   work.operands.push_back(calls::numbers<float>(1200));

@@ -218,8 +218,7 @@ class cuda_plan final : public device_plan<Real> {
     own.copied.wait();  // the copy before the last one has left the host's memory
     fill(own, context, inputs, settings);
     own.done.hold(device_.copies());  // the step before the last one has read the device's memory
-    device_.copies().copy(own.device.template as<void>(), own.host->template as<void>(), layout_.bytes,
-                          cudaMemcpyHostToDevice);
+    copy(own, context.samples);
     own.copied.record(device_.copies());
     own.copied.hold(device_.main());
     start(own, context.samples);
@@ -291,6 +290,18 @@ class cuda_plan final : public device_plan<Real> {
       if (inputs[i] != nullptr)
         std::memcpy(own.host->template as<void>(layout_.inputs[i]), inputs[i], layout_.sizes[i] * count);
     }
+  }
+
+  /// Queues the copy to the device: all at once, or of a smaller batch what there is of each input.
+  void copy(slot& own, std::int32_t samples) {
+    const auto part = [&](std::size_t offset, std::size_t bytes) {
+      device_.copies().copy(own.device.template as<void>(offset), own.host->template as<void>(offset), bytes,
+                            cudaMemcpyHostToDevice);
+    };
+    if (samples == plan_.batch) return part(0, layout_.bytes);
+    part(0, layout_.inputs.empty() ? layout_.bytes : layout_.inputs[0]);
+    for (std::size_t i = 0; i < layout_.inputs.size(); ++i)
+      part(layout_.inputs[i], layout_.sizes[i] * (layout_.batched[i] ? static_cast<std::size_t>(samples) : 1));
   }
 
   /// Starts the step. A number of samples that comes for the first time is run command by command, which lets libraries

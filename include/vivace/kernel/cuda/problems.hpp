@@ -16,6 +16,8 @@ struct product_problem {
   const Real* a = nullptr;
   const Real* b = nullptr;
   Real* c = nullptr;
+  const Real* bias = nullptr;  ///< [n], added to each row; null: none
+  bool relu = false;           ///< of what is written
 };
 
 /// A convolution or one of its gradients; `kind` says which of the three tensors is the result.
@@ -27,6 +29,8 @@ struct convolution_problem {
   const Real* a = nullptr;  ///< the first operand of the operation
   const Real* b = nullptr;  ///< the second
   Real* c = nullptr;        ///< what it computes
+  const Real* bias = nullptr;  ///< of each filter, added to its plane; null: none
+  bool relu = false;           ///< of what is written
 };
 
 template <class Real>
@@ -58,6 +62,42 @@ convolution_problem<Real> convolution_of(op kind, const call<Real>& self, Real* 
   work.b = self.in[1].data;
   work.c = to;
   return work;
+}
+
+/// A program that libraries can do while they write: a bias, then perhaps relu.
+template <class Real>
+struct epilogue {
+  const Real* bias = nullptr;  ///< null: the program is another
+  bool relu = false;
+  Real* to = nullptr;
+};
+
+/// Recognises such a program.
+/// @param count of different biases
+/// @param run elements that share one, side by side
+template <class Real>
+epilogue<Real> epilogue_of(const program<Real>& body, std::int64_t count, std::int64_t run) {
+  if (body.instructions < 1 || body.instructions > 2 || body.stores != 1 || body.head_register < 0) return {};
+  const instruction& sum = *body.code[0].code;
+  const instruction& last = *body.code[body.instructions - 1].code;
+  if (sum.kind != op::add || body.store[0].from != last.to) return {};
+  if (body.instructions == 2 && (last.kind != op::relu || last.from[0] != sum.to)) return {};
+  const bool head_first = sum.from[0] == body.head_register;
+  const std::int16_t other = head_first ? sum.from[1] : sum.from[0];
+  if ((!head_first && sum.from[1] != body.head_register) || other >= 0) return {};
+  const bound_load<Real>& load = body.load[-1 - other];
+  // What is repeated before the bias, the bias, and what is repeated behind it; axes of one element do not appear.
+  pattern wanted;
+  const auto axis = [&](std::int64_t extent, bool repeated) {
+    if (extent == 1) return;
+    wanted.extent[wanted.rank] = static_cast<std::int32_t>(extent);
+    wanted.repeated[wanted.rank++] = repeated;
+  };
+  axis(body.size / count / run, true);
+  axis(count, false);
+  axis(run, true);
+  if (load.splat || load.data == nullptr || !(load.full ? body.size == count : load.spread == wanted)) return {};
+  return {load.data, body.instructions == 2, body.store[0].data};
 }
 
 }  // namespace vivace::inline VIVACE_TARGET::gpu

@@ -219,13 +219,30 @@ inline void check_size(const shape& dims) {
                 "fewer than 2^31: a smaller batch");
 }
 
+/// True if a library does the operation and the program behind it in one go.
+/// @param make called with where the result goes; returns the problem
+/// @param count, run see epilogue_of
+template <class Launch, class Real, class Make>
+bool solved_with_program(const call<Real>& self, const step_context& context, std::int64_t count, std::int64_t run,
+                         Make&& make) {
+  if (self.out.data != nullptr || !self.body.exists()) return false;
+  const epilogue<Real> behind = epilogue_of(self.body, count, run);
+  if (behind.bias == nullptr) return false;
+  auto problem = make(behind.to);
+  problem.bias = behind.bias;
+  problem.relu = behind.relu;
+  return Launch::solved_by_library(problem, context);
+}
+
 template <class Launch, class Real>
 void matmul(const call<Real>& self, const step_context& context) {
   check_size(self.in[0].dims);
   check_size(self.in[1].dims);
   check_size(self.out.dims);
+  const auto problem = [&](Real* to) { return product_of(self, to); };
+  if (solved_with_program<Launch>(self, context, self.out.dims[self.out.dims.rank - 1], 1, problem)) return;
   with_program_behind<Launch>(self, context, [&](Real* to) {
-    const product_problem<Real> work = product_of(self, to);
+    const product_problem<Real> work = problem(to);
     if (Launch::solved_by_library(work, context)) return;
     using tiles = product_work<Real>;
     Launch::run(tiles(work), blocks_of(work.m, tiles::tile) * blocks_of(work.n, tiles::tile) * work.batch, context);
@@ -237,8 +254,13 @@ void convolution(const call<Real>& self, const step_context& context) {
   check_size(self.in[0].dims);
   check_size(self.in[1].dims);
   check_size(self.out.dims);
+  const auto problem = [&](Real* to) { return convolution_of(Kind, self, to); };
+  if constexpr (Kind == op::conv2d) {
+    const shape& dims = self.out.dims;
+    if (solved_with_program<Launch>(self, context, dims[1], std::int64_t{dims[2]} * dims[3], problem)) return;
+  }
   with_program_behind<Launch>(self, context, [&](Real* to) {
-    const convolution_problem<Real> work = convolution_of(Kind, self, to);
+    const convolution_problem<Real> work = problem(to);
     if (Launch::solved_by_library(work, context)) return;
     const convolution_geometry how(work);
     if constexpr (Kind == op::conv2d)

@@ -58,8 +58,9 @@ const Performance* best_of(const Performance* list, int count) {
 }
 
 /// Finds an algorithm and queues the convolution by it, or notes the workspace that it wants.
+/// @param must throws if it is refused; otherwise the caller has another way
 template <class Performance, class Find, class Queue>
-bool solve_by(stream_context& device, Find&& find, Queue&& queue) {
+bool solve_by(stream_context& device, bool must, Find&& find, Queue&& queue) {
   Performance list[most_algorithms];
   int count = 0;
   if (find(most_algorithms, &count, list) != CUDNN_STATUS_SUCCESS) return false;
@@ -70,8 +71,9 @@ bool solve_by(stream_context& device, Find&& find, Queue&& queue) {
     return true;
   }
   if (chosen->memory > device.workspace_bytes) return false;
-  check(queue(chosen->algo));
-  return true;
+  const cudnnStatus_t status = queue(chosen->algo);
+  if (must) check(status);
+  return status == CUDNN_STATUS_SUCCESS;
 }
 
 /// Queues a convolution or one of its gradients, or notes the workspace that it wants. False if the library has no way
@@ -97,23 +99,35 @@ bool solve(const convolution_problem<Real>& problem, stream_context& device) {
   check(cudnnSetConvolutionGroupCount(how.handle, frame.groups));
   check(cudnnSetConvolutionMathType(how.handle, device.tensor_float ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH));
 
+  if (problem.bias != nullptr && !problem.relu) return false;  // few of its algorithms can
+  tensor_part biases;
+  convolution_part<cudnnActivationDescriptor_t, cudnnCreateActivationDescriptor, cudnnDestroyActivationDescriptor> behind;
+  if (problem.bias != nullptr) {
+    describe(biases, {1, problem.result[1], 1, 1});
+    check(cudnnSetActivationDescriptor(behind.handle, CUDNN_ACTIVATION_RELU, CUDNN_PROPAGATE_NAN, 0));
+  }
+
   const Real one = 1, none = 0;
   void* const space = device.workspace;
   const std::size_t bytes = device.workspace_bytes;
   if (problem.kind == op::conv2d)
     return solve_by<cudnnConvolutionFwdAlgoPerf_t>(
-        device,
+        device, problem.bias == nullptr,
         [&](int most, int* count, auto* list) {
           return cudnnGetConvolutionForwardAlgorithm_v7(library, image.handle, weight.handle, how.handle, result.handle,
                                                         most, count, list);
         },
         [&](cudnnConvolutionFwdAlgo_t by) {
+          if (problem.bias != nullptr)
+            return cudnnConvolutionBiasActivationForward(
+                library, &one, image.handle, problem.a, weight.handle, problem.b, how.handle, by, space, bytes, &none,
+                result.handle, problem.c, biases.handle, problem.bias, behind.handle, result.handle, problem.c);
           return cudnnConvolutionForward(library, &one, image.handle, problem.a, weight.handle, problem.b, how.handle,
                                          by, space, bytes, &none, result.handle, problem.c);
         });
   if (problem.kind == op::conv2d_input_gradient)
     return solve_by<cudnnConvolutionBwdDataAlgoPerf_t>(
-        device,
+        device, true,
         [&](int most, int* count, auto* list) {
           return cudnnGetConvolutionBackwardDataAlgorithm_v7(library, weight.handle, result.handle, how.handle,
                                                              image.handle, most, count, list);
@@ -123,7 +137,7 @@ bool solve(const convolution_problem<Real>& problem, stream_context& device) {
                                               how.handle, by, space, bytes, &none, image.handle, problem.c);
         });
   return solve_by<cudnnConvolutionBwdFilterAlgoPerf_t>(
-      device,
+      device, true,
       [&](int most, int* count, auto* list) {
         return cudnnGetConvolutionBackwardFilterAlgorithm_v7(library, image.handle, result.handle, how.handle,
                                                              weight.handle, most, count, list);

@@ -81,6 +81,13 @@ bool solve(const product_problem<Real>& problem, stream_context& device) {
   const cublasOperation_t second = problem.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
   check(cublasLtMatmulDescSetAttribute(work.handle, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first));
   check(cublasLtMatmulDescSetAttribute(work.handle, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second));
+  if (problem.bias != nullptr) {
+    if (problem.relu || problem.batch > 1) return false;  // its relu makes 0 of NaN
+    const cublasLtEpilogue_t behind = CUBLASLT_EPILOGUE_BIAS;
+    check(cublasLtMatmulDescSetAttribute(work.handle, CUBLASLT_MATMUL_DESC_EPILOGUE, &behind, sizeof behind));
+    check(cublasLtMatmulDescSetAttribute(work.handle, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &problem.bias,
+                                         sizeof problem.bias));
+  }
   const product_layout b(type, problem.transpose_b ? problem.k : problem.n, problem.transpose_b ? problem.n : problem.k,
                          problem.batch);
   const product_layout a(type, problem.transpose_a ? problem.m : problem.k, problem.transpose_a ? problem.k : problem.m,
