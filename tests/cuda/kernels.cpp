@@ -14,6 +14,7 @@ namespace vv = vivace;
 using vv::op;
 using vv::shape;
 using emulated = vv::gpu::kernels_by<vv::gpu::host_launch>;
+using backwards = vv::gpu::kernels_by<vv::gpu::host_launch_in_order<true>>;
 
 /// Runs a call by the device's kernel and by the reference.
 template <op Kind, class Real>
@@ -24,8 +25,9 @@ void check(calls::owned_call<Real> work, double units) {
   as_planned.out = {{vv::space::arena, 0}, work.out};
   if (!work.in.empty()) as_planned.in[0].dims = work.in[0];
   work.workspace = emulated::workspace(as_planned, 1);
-  calls::check_close(work.run(emulated::operation<Kind, Real>()),
-                     work.run(vv::reference_kernels::operation<Kind, Real>()), units);
+  const auto found = work.run(emulated::operation<Kind, Real>());
+  calls::check_close(found, work.run(vv::reference_kernels::operation<Kind, Real>()), units);
+  CHECK(calls::same_bits(found, work.run(backwards::operation<Kind, Real>())));
 }
 template <op Kind>
 void check_both(const calls::owned_call<double>& work, double units = 64) {

@@ -7,8 +7,10 @@
 
 namespace vivace::inline VIVACE_TARGET::gpu {
 
-/// Runs works on the host, thread after thread: for tests of their logic.
-struct host_launch {
+/// Runs works on the host, thread after thread: for tests of their logic. Threads that do not wait for each other where
+/// they should show when they run backwards.
+template <bool Backwards>
+struct host_launch_in_order {
   template <class Work>
   static void run(const Work& work, std::int64_t blocks, const step_context&) {
     struct alignas(16) unit {
@@ -20,8 +22,10 @@ struct host_launch {
       std::memset(static_cast<void*>(shared.data()), 0xff, shared.size() * sizeof(unit));  // NaN: not to be read first
       own.assign(Work::threads, typename Work::state{});
       for (int phase = 0; phase < work.phases(); ++phase)
-        for (std::uint32_t thread = 0; thread < static_cast<std::uint32_t>(Work::threads); ++thread)
+        for (std::uint32_t each = 0; each < static_cast<std::uint32_t>(Work::threads); ++each) {
+          const std::uint32_t thread = Backwards ? static_cast<std::uint32_t>(Work::threads) - 1 - each : each;
           work(phase, {static_cast<std::uint32_t>(block), thread}, own[thread], shared.data()->bytes);
+        }
     }
   }
   static const std::uint64_t* seed(const step_context& context) { return &context.seed; }
@@ -32,5 +36,6 @@ struct host_launch {
     return false;
   }
 };
+using host_launch = host_launch_in_order<false>;
 
 }  // namespace vivace::inline VIVACE_TARGET::gpu
