@@ -115,7 +115,7 @@ TEST_CASE("map: the kernels of a functor in both precisions") {
 
 TEST_CASE("map: the same graph at compile time and at run time") {
   using code = vv::compiled<net, 4, vv::sgd, vv::no_clipping, vv::reference_kernels, float>;
-  static_assert(code::operations.contains(vv::op::map));
+  static_assert(code::needs.operations.contains(vv::op::map));
   const vv::graph made = vv::training_graph<vv::sgd>(vv::model_graph(net::graph, true));
   const auto frozen = vv::graph_view(code::training);
   REQUIRE(made.nodes.size() == frozen.nodes.size());
