@@ -2,6 +2,8 @@
 #include <doctest/doctest.h>
 
 #include <initializer_list>
+#include <vivace/exec/evaluate.hpp>
+#include <vivace/graph/ops.hpp>
 #include <vivace/kernel/cuda/host_launch.hpp>
 #include <vivace/kernel/cuda/kernels.hpp>
 #include <vivace/kernel/reference/reference.hpp>
@@ -72,6 +74,48 @@ TEST_CASE("cuda kernels: products of all transpositions, around the edges of til
         work.attr = {.transpose_a = a, .transpose_b = b};
         check_both<op::matmul>(work);
       }
+}
+
+TEST_CASE("cuda kernels: a program in the kernel of a product, around the edges of tiles") {
+  struct sizes {
+    std::int32_t m, n, k;
+  };
+  for (const sizes& one : {sizes{5, 3, 7}, sizes{64, 64, 16}, sizes{70, 67, 33}, sizes{3, 130, 64}, sizes{66, 8, 200}}) {
+    const auto make = [&] {
+      vv::builder graph;
+      const vv::initialiser start{vv::initialiser::rule::uniform, 1};
+      const vv::value x = graph.input("x", {vv::rows, one.m, one.k});
+      const vv::value w = graph.input("w", {vv::rows, one.k, one.n});
+      const vv::value down = graph.parameter("down", {one.m, 1}, start), along = graph.parameter("along", {one.n}, start);
+      const vv::value product = matmul(x, w);
+      const vv::value moved = product * along + down;
+      const vv::value kept = vv::ops::dropout_mask(moved, 0.3, graph.new_stream()) * moved;
+      graph.output("moved", moved);
+      graph.output("kept", kept);
+      graph.result().loss = mean(x).index();
+      return graph.take();
+    };
+    constexpr std::int32_t batch = 2;
+    vv::runtime_graph<float, emulated> found(make(), batch);
+    vv::runtime_graph<float, vv::reference_kernels> wanted(make(), batch);
+    const auto x = calls::numbers<float>(std::int64_t{batch} * one.m * one.k);
+    const auto w = calls::numbers<float>(std::int64_t{batch} * one.k * one.n, 2);
+    for (auto* run : {&found.run(), &wanted.run()}) {
+      run->set_input(0, x.data());
+      run->set_input(1, w.data());
+    }
+    found.values().initialise(1);
+    wanted.values().initialise(1);
+    for (const std::int32_t samples : {batch, 1}) {
+      found.run()({.seed = 5, .samples = samples});
+      wanted.run()({.seed = 5, .samples = samples});
+      const auto size = static_cast<std::ptrdiff_t>(samples) * one.m * one.n;
+      for (const char* name : {"moved", "kept"}) {
+        const float *a = found.run().output(name).data, *b = wanted.run().output(name).data;
+        calls::check_close(std::vector<float>(a, a + size), std::vector<float>(b, b + size), 200);
+      }
+    }
+  }
 }
 
 TEST_CASE("cuda kernels: convolutions and their gradients") {

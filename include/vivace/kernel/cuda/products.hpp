@@ -1,4 +1,6 @@
 #pragma once
+#include <type_traits>
+
 #include <vivace/kernel/cuda/each.hpp>
 #include <vivace/kernel/cuda/problems.hpp>
 #include <vivace/kernel/cuda/program.hpp>
@@ -8,9 +10,14 @@
 
 namespace vivace::inline VIVACE_TARGET::gpu {
 
+/// What stands behind a product whose values are just written.
+struct no_program {
+  static constexpr int registers = 0;
+};
+
 /// A tile of a product for each block: the threads bring stretches of both operands into the block's memory, meet, and
-/// each multiplies for its 4 x 4 results.
-template <class Real>
+/// each multiplies for its 4 x 4 results, which it writes in the end, or hands to the program that takes them.
+template <class Real, class Program = no_program>
 struct product_work {
   static constexpr int threads = 256;
   static constexpr int tile = 64, depth = 16, own = 4;
@@ -23,16 +30,23 @@ struct product_work {
   std::uint32_t m, n, k;
   std::uint32_t a_row, a_column, b_row, b_column;  ///< strides
   divider tiles_of_one, tiles_of_row;
+  Program code;
 
-  constexpr explicit product_work(const product_problem<Real>& of)
+  constexpr explicit product_work(const product_problem<Real>& of, const Program& behind = {})
       : a(of.a), b(of.b), c(of.c), m(static_cast<std::uint32_t>(of.m)), n(static_cast<std::uint32_t>(of.n)),
         k(static_cast<std::uint32_t>(of.k)), a_row(of.transpose_a ? 1 : k), a_column(of.transpose_a ? m : 1),
         b_row(of.transpose_b ? 1 : n), b_column(of.transpose_b ? k : 1),
         tiles_of_one(static_cast<std::uint32_t>(blocks_of(m, tile) * blocks_of(n, tile))),
-        tiles_of_row(static_cast<std::uint32_t>(blocks_of(n, tile))) {}
+        tiles_of_row(static_cast<std::uint32_t>(blocks_of(n, tile))), code(behind) {}
 
-  [[nodiscard]] VIVACE_HOST_DEVICE int phases() const { return 2 * static_cast<int>(blocks_of(k, depth)); }
-  [[nodiscard]] VIVACE_HOST_DEVICE std::size_t scratch() const { return sizeof(Real) * 2 * depth * (tile + own); }
+  [[nodiscard]] VIVACE_HOST_DEVICE int phases() const { return 2 * static_cast<int>(blocks_of(k, depth)) + 1; }
+  [[nodiscard]] VIVACE_HOST_DEVICE std::size_t scratch() const {
+    const std::size_t operands = sizeof(Real) * 2 * depth * (tile + own);
+    if constexpr (std::is_same_v<Program, no_program>) return operands;
+    const std::size_t program =
+        (sizeof(packet<Real, width_of<Real>>) * static_cast<std::size_t>(code.registers) + sizeof(Real) * own * own) * threads;
+    return operands > program ? operands : program;
+  }
 
   VIVACE_HOST_DEVICE void operator()(int phase, position at, state& sums, std::byte* shared) const {
     const std::uint32_t one = tiles_of_one.quotient(at.block);
@@ -41,13 +55,14 @@ struct product_work {
     const std::uint32_t column = (place - tiles_of_row.quotient(place) * tiles_of_row.divisor) * tile;
     Real* const left = reinterpret_cast<Real*>(shared);  // [depth][tile], rows a little longer
     Real* const right = left + depth * (tile + own);
+    const std::uint32_t i = at.thread / (tile / own) * own, j = at.thread % (tile / own) * own;
+    if (phase + 1 == phases()) return write(sums, one, row + i, column + j, at.thread, shared);
     const std::uint32_t first = static_cast<std::uint32_t>(phase / 2) * depth;
     if (phase % 2 == 0) {
       fetch(left, a + std::size_t{one} * m * k, row, m, a_row, first, a_column, at.thread);
       fetch(right, b + std::size_t{one} * k * n, column, n, b_column, first, b_row, at.thread);
       return;
     }
-    const std::uint32_t i = at.thread / (tile / own) * own, j = at.thread % (tile / own) * own;
     for (int d = 0; d < depth; ++d) {
       Real x[own], y[own];
       for (int v = 0; v < own; ++v) x[v] = left[d * (tile + own) + static_cast<int>(i) + v];
@@ -55,14 +70,36 @@ struct product_work {
       for (int u = 0; u < own; ++u)
         for (int v = 0; v < own; ++v) sums.sum[u][v] += x[u] * y[v];
     }
-    if (phase + 1 < phases()) return;
-    Real* const to = c + std::size_t{one} * m * n;
-    for (std::uint32_t u = 0; u < own; ++u)
-      for (std::uint32_t v = 0; v < own; ++v)
-        if (row + i + u < m && column + j + v < n) to[std::size_t{row + i + u} * n + column + j + v] = sums.sum[u][v];
   }
 
  private:
+  VIVACE_HOST_DEVICE void write(const state& sums, std::uint32_t one, std::uint32_t row, std::uint32_t column,
+                                [[maybe_unused]] std::uint32_t thread, [[maybe_unused]] std::byte* shared) const {
+    const std::uint32_t first = (one * m + row) * n + column;
+    if constexpr (std::is_same_v<Program, no_program>) {
+      for (std::uint32_t u = 0; u < own; ++u)
+        for (std::uint32_t v = 0; v < own; ++v)
+          if (row + u < m && column + v < n) c[first + u * n + v] = sums.sum[u][v];
+    } else {
+      // The sums leave the registers of the hardware here, so that the program's code stands in a loop and not 16 times.
+      constexpr int width = width_of<Real>;
+      using values = packet<Real, width>;
+      auto* const registers = reinterpret_cast<values*>(shared) + thread;
+      Real* const heads = reinterpret_cast<Real*>(reinterpret_cast<values*>(shared) + threads * code.registers) + thread;
+      for (int u = 0; u < own; ++u)
+        for (int v = 0; v < own; ++v) heads[(u * own + v) * threads] = sums.sum[u][v];
+      const std::uint32_t rows = row < m ? m - row : 0, columns = column < n ? n - column : 0;
+      for (std::uint32_t part = 0; part < own * own; part += width) {
+        const std::uint32_t u = part / own, v = part % own;
+        if (u >= rows || v >= columns) continue;
+        values head;
+        for (std::uint32_t w = 0; w < width; ++w) head.value[w] = heads[(part + w) * threads];
+        const int count = columns - v < width ? static_cast<int>(columns - v) : width;
+        program_thread<Program, Real, width>(code, registers, threads, first + u * n + v, count).run(head);
+      }
+    }
+  }
+
   /// Brings [depth, tile] elements: `outer` runs along the tile, `inner` along k. Neighbouring threads read neighbours.
   VIVACE_HOST_DEVICE void fetch(Real* to, const Real* from, std::uint32_t outer, std::uint32_t outer_end,
                                 std::uint32_t outer_stride, std::uint32_t inner, std::uint32_t inner_stride,
@@ -219,19 +256,23 @@ inline void check_size(const shape& dims) {
                 "fewer than 2^31: a smaller batch");
 }
 
-/// True if a library does the operation and the program behind it in one go.
-/// @param make called with where the result goes; returns the problem
-/// @param count, run see epilogue_of
-template <class Launch, class Real, class Make>
-bool solved_with_program(const call<Real>& self, const step_context& context, std::int64_t count, std::int64_t run,
-                         Make&& make) {
-  if (self.out.data != nullptr || !self.body.exists()) return false;
-  const epilogue<Real> behind = epilogue_of(self.body, count, run);
-  if (behind.bias == nullptr) return false;
-  auto problem = make(behind.to);
+/// The same problem with the result where the program puts it.
+template <class Problem, class Real>
+Problem with_epilogue(Problem problem, const epilogue<Real>& behind) {
+  problem.c = behind.to;
   problem.bias = behind.bias;
   problem.relu = behind.relu;
-  return Launch::solved_by_library(problem, context);
+  return problem;
+}
+
+/// Terms of a sum up to which a product of ours, with the program in the same kernel, is taken before a library's with the
+/// program behind it in another.
+inline constexpr std::int64_t shallow = 64;
+
+template <class Launch, class Real, class Program>
+void multiply(const product_problem<Real>& work, const Program& behind, const step_context& context) {
+  using tiles = product_work<Real, Program>;
+  Launch::run(tiles(work, behind), blocks_of(work.m, tiles::tile) * blocks_of(work.n, tiles::tile) * work.batch, context);
 }
 
 template <class Launch, class Real>
@@ -239,14 +280,20 @@ void matmul(const call<Real>& self, const step_context& context) {
   check_size(self.in[0].dims);
   check_size(self.in[1].dims);
   check_size(self.out.dims);
-  const auto problem = [&](Real* to) { return product_of(self, to); };
-  if (solved_with_program<Launch>(self, context, self.out.dims[self.out.dims.rank - 1], 1, problem)) return;
-  with_program_behind<Launch>(self, context, [&](Real* to) {
-    const product_problem<Real> work = problem(to);
-    if (Launch::solved_by_library(work, context)) return;
-    using tiles = product_work<Real>;
-    Launch::run(tiles(work), blocks_of(work.m, tiles::tile) * blocks_of(work.n, tiles::tile) * work.batch, context);
-  });
+  if (!self.body.exists()) {
+    const product_problem<Real> work = product_of(self, self.out.data);
+    if (!Launch::solved_by_library(work, context)) multiply<Launch>(work, no_program{}, context);
+    return;
+  }
+  product_problem<Real> work = product_of(self, self.workspace);
+  if (work.k > shallow) {
+    const epilogue<Real> behind = epilogue_of(self.body, work.n, 1);
+    if (behind.bias != nullptr && Launch::solved_by_library(with_epilogue(work, behind), context)) return;
+    if (Launch::solved_by_library(work, context))
+      return run_whole_program<Launch>(self.body, static_cast<const Real*>(self.workspace), context);
+  }
+  with_packed<Launch>(self.body, static_cast<const Real*>(nullptr), context,
+                      [&](const auto& behind) { multiply<Launch>(work, behind, context); });
 }
 
 template <class Launch, op Kind, class Real>
@@ -254,13 +301,15 @@ void convolution(const call<Real>& self, const step_context& context) {
   check_size(self.in[0].dims);
   check_size(self.in[1].dims);
   check_size(self.out.dims);
-  const auto problem = [&](Real* to) { return convolution_of(Kind, self, to); };
   if constexpr (Kind == op::conv2d) {
     const shape& dims = self.out.dims;
-    if (solved_with_program<Launch>(self, context, dims[1], std::int64_t{dims[2]} * dims[3], problem)) return;
+    const epilogue<Real> behind = epilogue_of(self.body, dims[1], std::int64_t{dims[2]} * dims[3]);
+    if (behind.bias != nullptr &&
+        Launch::solved_by_library(with_epilogue(convolution_of(Kind, self, behind.to), behind), context))
+      return;
   }
   with_program_behind<Launch>(self, context, [&](Real* to) {
-    const convolution_problem<Real> work = problem(to);
+    const convolution_problem<Real> work = convolution_of(Kind, self, to);
     if (Launch::solved_by_library(work, context)) return;
     const convolution_geometry how(work);
     if constexpr (Kind == op::conv2d)

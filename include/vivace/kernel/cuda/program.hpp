@@ -144,7 +144,8 @@ void with_packed(const program<Real>& from, const Real* head, const step_context
     body(packed<Launch, most_loads, max_group>(from, head, context));
 }
 
-/// Runs a program on the elements [first, first + count), count at most Width, for one thread.
+/// Runs a program on the elements [first, first + count), count at most Width, for one thread. Packets are read and written
+/// at once where they are whole and lie on their boundaries.
 template <class Program, class Real, int Width>
 class program_thread {
   using values = packet<Real, Width>;
@@ -152,10 +153,15 @@ class program_thread {
  public:
   /// @param registers this thread's; those of one register lie `stride` packets apart
   VIVACE_HOST_DEVICE program_thread(const Program& code, values* registers, int stride, std::uint32_t first, int count)
-      : code_(code), registers_(registers), stride_(stride), first_(first), count_(count) {}
+      : code_(code), registers_(registers), stride_(stride), first_(first), count_(count),
+        whole_(count == Width && first % Width == 0) {}
 
   VIVACE_HOST_DEVICE void run() {
-    if (code_.head_register >= 0) at(code_.head_register) = read(code_.head + first_, code_.aligned_head);
+    run(code_.head_register >= 0 ? read(code_.head + first_, code_.aligned_head) : values{});
+  }
+  /// @param head the operation's values, if the program finishes one
+  VIVACE_HOST_DEVICE void run(const values& head) {
+    if (code_.head_register >= 0) at(code_.head_register) = head;
     for (int i = 0; i < code_.lines; ++i) run_line(code_.code[i]);
     for (int s = 0; s < code_.stores; ++s) write(code_.store[s]);
   }
@@ -167,7 +173,7 @@ class program_thread {
   VIVACE_HOST_DEVICE values& at(std::int16_t which) { return registers_[which * stride_]; }
 
   [[nodiscard]] VIVACE_HOST_DEVICE values read(const Real* from, bool aligned) const {
-    if (Width > 1 && aligned && count_ == Width) return *reinterpret_cast<const values*>(from);
+    if (Width > 1 && aligned && whole_) return *reinterpret_cast<const values*>(from);
     values result{};
     for (int v = 0; v < Width; ++v)
       if (v < count_) result.value[v] = from[v];
@@ -183,7 +189,7 @@ class program_thread {
     if (from.how == reading::splat) return all(from.data == nullptr ? from.literal : *from.data);
     const std::uint32_t begin = from.where.offset(first_);
     if (Width == 1) return all(from.data[begin]);
-    if (from.even && count_ == Width) {
+    if (from.even && whole_) {
       if (from.where.stride[from.where.rank - 1] == 0) return all(from.data[begin]);
       return read(from.data + begin, from.aligned);
     }
@@ -194,7 +200,7 @@ class program_thread {
   }
   VIVACE_HOST_DEVICE void write(const packed_store<Real>& to) const {
     const values result = operand(to.from);
-    if (Width > 1 && to.aligned && count_ == Width) {
+    if (Width > 1 && to.aligned && whole_) {
       *reinterpret_cast<values*>(to.data + first_) = result;
       return;
     }
@@ -240,6 +246,7 @@ class program_thread {
   int stride_;
   std::uint32_t first_;
   int count_;
+  bool whole_;
 };
 
 /// The kernel of a program that stands alone, or finishes what an operation left in memory.
