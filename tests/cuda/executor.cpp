@@ -162,6 +162,45 @@ TEST_CASE("cuda executor: a step is recorded once for each batch size and slot, 
   CHECK(fake::the().launches == launches + 8);
 }
 
+TEST_CASE("cuda executor: a step that cannot be recorded leaves no trace") {
+  const std::vector<float> features = networks::features(10, 8 * 16);
+  const std::vector<std::int32_t> labels(10, 1);
+  const vv::data::batch_view<float> batch{.features = features.data(), .labels = labels.data(), .size = 10};
+  const auto losses = [&](bool refuses, int kernels) {
+    const clean_machine tidy;
+    vv::trainer trainer{networks::recurrent{}, vv::batch<10>, vv::cuda{}};
+    std::vector<float> found;
+    for (int step = 0; step < 5; ++step) {
+      if (step == 2) {  // the first that is recorded
+        fake::the().refuses_graphs = refuses;
+        fake::the().kernels_in_capture = kernels;
+      }
+      if (fake::the().refuses_graphs || fake::the().kernels_in_capture >= 0)
+        CHECK(message_of([&] { trainer.step(batch); }).starts_with("vivace: a"));
+      fake::the().refuses_graphs = false;
+      fake::the().kernels_in_capture = -1;
+      CHECK(fake::the().last == cudaSuccess);  // nothing is left for others to find
+      found.push_back(trainer.step(batch));
+    }
+    return found;
+  };
+  const std::vector<float> wanted = losses(false, -1);
+  CHECK(losses(true, -1) == wanted);
+  for (const int kernels : {0, 5, 11, 23}) CHECK(losses(false, kernels) == wanted);
+}
+
+TEST_CASE("cuda executor: a step that was started behind one that diverged does not count") {
+  const clean_machine tidy;
+  const vv::data::dataset data = networks::labelled(40, {12});
+  const auto steps_of = [&](const auto&... policies) {
+    vv::trainer trainer{networks::mlp{}, vv::batch<10>, vv::sgd{.rate = 1e30}, policies...};
+    CHECK_THROWS_AS(trainer.fit(data, vv::epochs{3}), vv::divergence_error);
+    CHECK(trainer.history().batches.size() < 10);
+    return trainer.engine().progress().step;
+  };
+  CHECK(steps_of(vv::cuda{}) == steps_of(vv::plain_kernels{}));
+}
+
 TEST_CASE("cuda executor: steps may be queued one behind the other") {
   const clean_machine tidy;
   for (const bool early_copies : {false, true}) {
@@ -278,6 +317,7 @@ TEST_CASE("cuda executor: what is missing or wrong is said") {
   CHECK(contains(message_of([&] { make(0); }), "there is no CUDA device"));
   fake::the().devices = 1;
   CHECK(contains(message_of([] { const vv::gpu::device_memory too_much(std::size_t{1} << 40); }), "no room for"));
+  CHECK(fake::the().last == cudaSuccess);  // answered failures are not found by others
   const std::vector<float> features(120);
   const std::vector<std::int32_t> labels(10);
   vv::trainer with_functor{functor_net{}, vv::batch<10>, vv::cuda{}};

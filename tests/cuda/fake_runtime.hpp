@@ -36,6 +36,7 @@ struct graph {
 struct queue {
   std::deque<entry> entries;
   graph* capturing = nullptr;
+  bool invalid = false;  ///< what is recorded
 
   void add(std::function<void()> work) {
     if (capturing != nullptr)
@@ -66,6 +67,9 @@ struct machine {
   int devices = 1;
   bool early_copies = false;  ///< copies to the device run as early as the rules allow
   cudaError_t answer = cudaSuccess;  ///< of the question how many devices there are
+  cudaError_t last = cudaSuccess;    ///< what cudaGetLastError says and forgets
+  bool refuses_graphs = false;       ///< recorded steps cannot be made ready
+  int kernels_in_capture = -1;       ///< so many can be recorded until one fails; -1: any number
   int captures = 0, launches = 0, kernels = 0, allocations = 0;
   std::int64_t live = 0;  ///< pieces of memory
   std::set<void*> device_memory;
@@ -74,6 +78,8 @@ inline machine& the() {
   static machine one;
   return one;
 }
+/// An answer that the runtime remembers.
+inline cudaError_t failed(cudaError_t with) { return the().last = with; }
 inline queue& of(cudaStream_t stream) { return *reinterpret_cast<queue*>(stream); }
 inline mark& of(cudaEvent_t event) { return *reinterpret_cast<mark*>(event); }
 
@@ -83,7 +89,12 @@ struct launch {
   static void run(const Work& work, std::int64_t blocks, const vivace::step_context& context) {
     const auto& device = vivace::gpu::stream_context::of(context);
     if (device.sizing) return;
-    of(static_cast<cudaStream_t>(device.stream)).add([work, blocks] {
+    queue& on = of(static_cast<cudaStream_t>(device.stream));
+    if (on.capturing != nullptr && the().kernels_in_capture >= 0 && the().kernels_in_capture-- == 0) {
+      on.invalid = true;
+      throw vivace::error("a kernel could not be started", "cuda", "a test", "another test");
+    }
+    on.add([work, blocks] {
       ++the().kernels;
       vivace::gpu::host_launch::run(work, blocks, {});
     });
@@ -107,16 +118,15 @@ struct launch {
 extern "C" {
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = fake::the().devices;
-  return fake::the().answer;
+  return fake::the().answer == cudaSuccess ? cudaSuccess : fake::failed(fake::the().answer);
 }
 cudaError_t cudaSetDevice(int) { return cudaSuccess; }
-cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
-cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaGetLastError() { return std::exchange(fake::the().last, cudaSuccess); }
 const char* cudaGetErrorString(cudaError_t error) {
   return error == cudaErrorInsufficientDriver ? "CUDA driver version is insufficient for CUDA runtime version" : "an error";
 }
 cudaError_t cudaMalloc(void** to, std::size_t bytes) {
-  if (bytes > std::size_t{1} << 32) return cudaErrorMemoryAllocation;
+  if (bytes > std::size_t{1} << 32) return fake::failed(cudaErrorMemoryAllocation);
   *to = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(*to, 0x7f, bytes);
   ++fake::the().allocations;
@@ -130,7 +140,7 @@ cudaError_t cudaFree(void* data) {
 }
 cudaError_t cudaMallocHost(void** to, std::size_t bytes) { return cudaMalloc(to, bytes); }
 cudaError_t cudaFreeHost(void* data) { return cudaFree(data); }
-cudaError_t cudaMemset(void* data, int value, std::size_t bytes) {
+cudaError_t cudaMemsetAsync(void* data, int value, std::size_t bytes, cudaStream_t) {
   std::memset(data, value, bytes);
   return cudaSuccess;
 }
@@ -143,7 +153,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  fake::of(stream).run_all();
+  if (stream != cudaStreamPerThread) fake::of(stream).run_all();  // there, work is done at once
   return cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* to, unsigned) {
@@ -183,9 +193,10 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* to) {
   *to = reinterpret_cast<cudaGraph_t>(std::exchange(fake::of(stream).capturing, nullptr));
-  return cudaSuccess;
+  return std::exchange(fake::of(stream).invalid, false) ? fake::failed(cudaErrorStreamCaptureInvalidated) : cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* to, cudaGraph_t from, unsigned long long) {
+  if (fake::the().refuses_graphs) return fake::failed(cudaErrorMemoryAllocation);
   *to = reinterpret_cast<cudaGraphExec_t>(new fake::graph(*reinterpret_cast<fake::graph*>(from)));
   return cudaSuccess;
 }

@@ -11,6 +11,7 @@
 #include <vivace/graph/ops.hpp>
 #include <vivace/kernel/cpu/cpu.hpp>
 #include <vivace/kernel/reference/reference.hpp>
+#include <vivace/nn/scan.hpp>
 
 namespace {
 
@@ -129,6 +130,24 @@ vv::graph product() {
   return make.take();
 }
 
+/// Kernels of which a product fails when its turn has come.
+struct failing_kernels : vv::reference_kernels {
+  static int& products_left() {
+    static int count = 0;
+    return count;
+  }
+  template <vv::op Kind, class Real>
+  static constexpr vv::kernel_function<Real> operation() {
+    if constexpr (Kind == vv::op::matmul)
+      return [](const vv::call<Real>& self, const vv::step_context& context) {
+        if (products_left()-- == 0) throw vv::error("a product fails", "test", "", "");
+        vv::reference_kernels::operation<Kind, Real>()(self, context);
+      };
+    else
+      return vv::reference_kernels::operation<Kind, Real>();
+  }
+};
+
 }  // namespace
 
 TEST_CASE("step: programs with operands of every kind, at every batch size") {
@@ -173,6 +192,36 @@ TEST_CASE("step: inputs may move from step to step") {
   second = first;
   made.run()({.samples = 2});
   CHECK(made.run().output("y").data[0] == one);
+}
+
+TEST_CASE("step: one that ended in a loop's middle by an exception leaves no trace") {
+  constexpr std::int32_t turns = 5, width = 3, samples = 2;
+  vv::builder make;
+  const vv::value x = make.input("x", {vv::rows, turns, width});
+  const vv::value weight = make.parameter("weight", {width, width});
+  vv::value state = make.constant(0.25);
+  make.output("all", vv::ops::scan(x, 1, state, [&](vv::value part, vv::value& carried) {
+                return carried = tanh(matmul(part + carried, weight));
+              }));
+  make.result().loss = mean(state).index();
+  vv::runtime_graph<double, failing_kernels> made(vv::canonical(make.take()), samples);
+  REQUIRE(made.steps().loops.size() == 1);
+  made.values().initialise(1);
+  const given<double> data(4, 0);
+  made.run().set_input(0, data.x.data());
+  const auto run = [&] {
+    made.run()({.samples = samples});
+    const double* all = made.run().output("all").data;
+    return std::vector<double>(all, all + samples * turns * width);
+  };
+  failing_kernels::products_left() = 1000;
+  const std::vector<double> wanted = run();
+  for (int good = 0; good < turns; ++good) {
+    failing_kernels::products_left() = good;
+    CHECK(contains(message_of(run), "a product fails"));
+    failing_kernels::products_left() = 1000;
+    CHECK(run() == wanted);
+  }
 }
 
 TEST_CASE("step: a program in many tasks does what it does in one") {

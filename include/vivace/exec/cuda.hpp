@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -26,10 +27,19 @@ namespace gpu {
 
 /// @throws error with the runtime's words if a call failed
 inline void check(cudaError_t result, std::string_view what, std::string_view needs) {
-  if (result != cudaSuccess) throw error(what, "cuda", cudaGetErrorString(result), needs);
+  if (result == cudaSuccess) return;
+  cudaGetLastError();  // the failure is answered: nobody else should find it
+  throw error(what, "cuda", cudaGetErrorString(result), needs);
 }
 inline void check(cudaError_t result, std::string_view what) {
   check(result, what, "a device that works; an earlier step may have failed there");
+}
+
+/// Held while anything of a device is made or recorded: what waits for a whole device, as making memory or a library's
+/// handle may, must not come while another thread records a step.
+inline std::mutex& setup_lock() {
+  static constinit std::mutex one;
+  return one;
 }
 
 /// Owns zeroed bytes of a device.
@@ -41,8 +51,10 @@ class device_memory {
     if (bytes == 0) return;
     check(cudaMalloc(&data_, bytes), "the device has no room for " + std::to_string(bytes) + " bytes",
           "a smaller batch or network");
-    check(cudaMemset(data_, 0, bytes), "the device's memory cannot be cleared");
-    check(cudaDeviceSynchronize(), "the device's memory cannot be cleared");
+    cudaError_t cleared = cudaMemsetAsync(data_, 0, bytes, cudaStreamPerThread);
+    if (cleared == cudaSuccess) cleared = cudaStreamSynchronize(cudaStreamPerThread);
+    if (cleared != cudaSuccess) cudaFree(data_);
+    check(cleared, "the device's memory cannot be cleared");
   }
   device_memory(device_memory&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
@@ -138,7 +150,7 @@ class captured_step {
     try {
       work();
     } catch (...) {
-      cudaStreamEndCapture(on, &recorded);
+      if (cudaStreamEndCapture(on, &recorded) != cudaSuccess) cudaGetLastError();  // `work` says what is wrong
       if (recorded != nullptr) cudaGraphDestroy(recorded);
       throw;
     }
@@ -166,11 +178,23 @@ class shared_device {
     context_.vendor = libraries;
     context_.tensor_float = tensor_float;
   }
+  shared_device(const shared_device&) = delete;
+  shared_device& operator=(const shared_device&) = delete;
+  ~shared_device() {
+    const std::lock_guard lock(setup_lock());
+    use_quietly();
+    context_.end_libraries();
+    workspaces_.clear();
+  }
   /// Makes the device this thread's.
+  void use_quietly() const noexcept {
+    if (cudaSetDevice(number_) != cudaSuccess) cudaGetLastError();
+  }
   void use() const { check(cudaSetDevice(number_), "the device cannot be used"); }
   [[nodiscard]] stream& main() { return *main_; }
   [[nodiscard]] stream& copies() { return *copies_; }
   [[nodiscard]] stream_context& context() { return context_; }
+  [[nodiscard]] const stream_context& context() const { return context_; }
   [[nodiscard]] bool captures() const { return captures_; }
   /// Makes room for what kernels asked for. Steps that were recorded before keep what they were recorded with.
   void grow_workspace() {
@@ -185,7 +209,7 @@ class shared_device {
   int number_;
   std::unique_ptr<stream> main_, copies_;
   std::vector<device_memory> workspaces_;
-  stream_context context_;  // its libraries end before the streams do
+  stream_context context_;
 };
 
 /// A plan bound to a device. Two slots take turns: while the step of one runs, the other's inputs are copied.
@@ -206,9 +230,10 @@ class cuda_plan final : public device_plan<Real> {
     }
   }
   ~cuda_plan() override {
-    device_.use();
+    device_.use_quietly();
     cudaStreamSynchronize(device_.copies());  // before memory that they use is given back
     cudaStreamSynchronize(device_.main());
+    cudaGetLastError();  // a step that failed has said so, or nobody wants to know
   }
 
   void run(const step_context& context, const void* const* inputs, const Real* settings) override {
@@ -222,8 +247,6 @@ class cuda_plan final : public device_plan<Real> {
     own.copied.record(device_.copies());
     own.copied.hold(device_.main());
     start(own, context.samples);
-    if (const Real* loss = own.run->at(plan_.loss); loss != nullptr)
-      device_.main().copy(loss_of(turn_), loss, sizeof(Real), cudaMemcpyDeviceToHost);
     own.done.record(device_.main());
   }
   [[nodiscard]] std::int64_t missing(const void* const* inputs) const override { return slots_[0].run->missing(inputs); }
@@ -312,7 +335,13 @@ class cuda_plan final : public device_plan<Real> {
     context.seed = own.device.template as<std::uint64_t>(step_layout::seed);
     context.step = own.device.template as<std::uint32_t>(step_layout::step);
     const auto queue = [&] { (*own.run)({.samples = samples, .device = &context}, own.inputs.data()); };
+    const auto queue_all = [&] {
+      queue();
+      if (const Real* loss = own.run->at(plan_.loss); loss != nullptr)
+        device_.main().copy(loss_of(turn_), loss, sizeof(Real), cudaMemcpyDeviceToHost);
+    };
     if (!ran) {
+      const std::lock_guard lock(setup_lock());  // libraries are made
       context.sizing = true;
       try {
         queue();
@@ -322,14 +351,17 @@ class cuda_plan final : public device_plan<Real> {
       }
       context.sizing = false;
       device_.grow_workspace();
-      queue();
+      queue_all();
       ran = true;
     } else {
-      if (!recorded.exists() && device_.captures()) recorded.capture(device_.main(), queue);
+      if (!recorded.exists() && device_.captures()) {
+        const std::lock_guard lock(setup_lock());
+        recorded.capture(device_.main(), queue_all);
+      }
       if (recorded.exists())
         recorded.launch(device_.main());
       else
-        queue();
+        queue_all();
     }
   }
 
@@ -352,6 +384,7 @@ class cuda_device final : public step_device<Real> {
 
   void reserve(std::int64_t parameters, std::int64_t states) override {
     if (parameter_bytes_ + state_bytes_ > 0) return;
+    const std::lock_guard lock(setup_lock());
     device_.use();
     parameter_bytes_ = static_cast<std::size_t>(parameters) * sizeof(Real);
     state_bytes_ = static_cast<std::size_t>(states) * sizeof(Real);
@@ -360,6 +393,7 @@ class cuda_device final : public step_device<Real> {
   }
   [[nodiscard]] std::unique_ptr<device_plan<Real>> bind(const graph_view& from, const plan_view& steps,
                                                         const kernel_table<Real>& kernels) override {
+    const std::lock_guard lock(setup_lock());
     device_.use();
     return std::make_unique<cuda_plan<Real>>(device_, from, steps, kernels, parameters_.template as<Real>(),
                                              states_.template as<Real>());
@@ -376,6 +410,9 @@ class cuda_device final : public step_device<Real> {
     device_.main().copy(states, states_.template as<void>(), state_bytes_, cudaMemcpyDeviceToHost);
     device_.main().wait();
   }
+  /// How many different problems the vendor's libraries took and refused so far.
+  [[nodiscard]] int taken_by_libraries() const { return device_.context().taken; }
+  [[nodiscard]] int refused_by_libraries() const { return device_.context().refused; }
 
  private:
   device_memory parameters_, states_;

@@ -104,7 +104,9 @@ class bound_plan {
     if (context.samples != samples_) bind(context.samples);
     for (const patch& one : patches_) *one.target = static_cast<const Real*>(inputs[one.input]) + one.offset;
     int loop = 0;
+    const std::int32_t bound = std::exchange(samples_, 0);  // an exception leaves pointers of loops behind: bind anew
     run(0, calls_.size(), loop, context);
+    samples_ = bound;
   }
 
   /// The first input that the plan reads and whose pointer is null; -1 if there is none.

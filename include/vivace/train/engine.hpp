@@ -227,8 +227,11 @@ class training_engine : public training_state {
       start_step(next->size, epoch + done);
       if (!ahead)
         note(next->size, static_cast<double>(train_.loss()));
-      else if (const int before = std::exchange(waiting, next->size); before > 0)
-        note(before, static_cast<double>(train_.earlier_loss()));
+      else if (const int before = std::exchange(waiting, next->size); before > 0) {
+        const auto loss = static_cast<double>(train_.earlier_loss());
+        if (!std::isfinite(loss)) --progress_.step;  // the step that has been started since does not count
+        note(before, loss);
+      }
     }
     if (waiting > 0) note(waiting, static_cast<double>(train_.loss()));
     epoch_record record{.epoch = epoch, .train_loss = mean_loss};

@@ -36,8 +36,12 @@ struct device_launch {
     constexpr std::size_t granted = 48 * 1024;  // more has to be asked for
     if (scratch > granted)
       check(cudaFuncSetAttribute(run_work<Work>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(scratch)));
-    run_work<<<static_cast<unsigned>(blocks), Work::threads, scratch, static_cast<cudaStream_t>(device.stream)>>>(work);
-    check(cudaGetLastError());
+    cudaLaunchConfig_t how{};
+    how.gridDim = dim3(static_cast<unsigned>(blocks));
+    how.blockDim = dim3(Work::threads);
+    how.dynamicSmemBytes = scratch;
+    how.stream = static_cast<cudaStream_t>(device.stream);
+    check(cudaLaunchKernelEx(&how, run_work<Work>, work));
   }
   static const std::uint64_t* seed(const step_context& context) { return stream_context::of(context).seed; }
   static const std::uint32_t* step(const step_context& context) { return stream_context::of(context).step; }
@@ -51,9 +55,10 @@ struct device_launch {
 
  private:
   static void check(cudaError_t result) {
-    if (result != cudaSuccess)
-      throw error("a kernel could not be started", "cuda", cudaGetErrorString(result),
-                  "a device of compute capability 8.0 or above, and code compiled for it");
+    if (result == cudaSuccess) return;
+    cudaGetLastError();  // the failure is answered
+    throw error("a kernel could not be started", "cuda", cudaGetErrorString(result),
+                "a device of compute capability 8.0 or above, and code compiled for it");
   }
 };
 

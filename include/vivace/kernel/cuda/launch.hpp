@@ -40,7 +40,8 @@ struct stream_context {
   void* workspace = nullptr;              ///< of the vendor's libraries, in device memory
   std::size_t workspace_bytes = 0;
   std::size_t wanted_bytes = 0;           ///< the most that was asked for
-  /// A library's handle, made when it is first used.
+  int taken = 0, refused = 0;             ///< different problems that libraries solve, and that they have no way for
+  /// A library's handle and what goes with it, made when it is first used.
   struct library {
     void* handle = nullptr;
     void (*destroy)(void*) = nullptr;
@@ -50,9 +51,12 @@ struct stream_context {
   stream_context() = default;
   stream_context(const stream_context&) = delete;
   stream_context& operator=(const stream_context&) = delete;
-  ~stream_context() {
-    for (const library& one : {products, convolutions})
-      if (one.handle != nullptr) one.destroy(one.handle);
+  ~stream_context() { end_libraries(); }
+  void end_libraries() {
+    for (library* one : {&products, &convolutions}) {
+      if (one->handle != nullptr) one->destroy(one->handle);
+      *one = {};
+    }
   }
   /// Notes how much workspace a command wants.
   void want(std::size_t bytes) { wanted_bytes = bytes > wanted_bytes ? bytes : wanted_bytes; }

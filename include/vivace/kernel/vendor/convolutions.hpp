@@ -2,6 +2,7 @@
 #include <vivace/core/errors.hpp>
 #include <vivace/kernel/cuda/launch.hpp>
 #include <vivace/kernel/cuda/problems.hpp>
+#include <vivace/kernel/vendor/choices.hpp>
 
 #if __has_include(<cudnn.h>) && !defined(VIVACE_NO_CUDNN)
 #include <cudnn.h>
@@ -26,15 +27,47 @@ inline void check(cudnnStatus_t status) {
                 "cuda{.libraries = false}, which takes kernels of our own");
 }
 
-inline cudnnHandle_t convolutions_of(stream_context& device) {
+/// True of "this cannot be done this way"; a library or a driver that is missing or too old is an error.
+inline bool is_unsupported(cudnnStatus_t status) {
+  constexpr cudnnStatus_t broken[] = {
+      CUDNN_STATUS_NOT_SUPPORTED_INCOMPATIBLE_CUDA_DRIVER, CUDNN_STATUS_NOT_SUPPORTED_INCOMPATIBLE_CUDART,
+      CUDNN_STATUS_NOT_SUPPORTED_RUNTIME_PREREQUISITE_MISSING, CUDNN_STATUS_NOT_SUPPORTED_SUBLIBRARY_UNAVAILABLE};
+  for (const cudnnStatus_t one : broken)
+    if (status == one) return false;
+  return CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED;
+}
+
+/// What decides how a convolution is done.
+struct convolution_key {
+  op kind = op::conv2d;
+  shape image{}, weight{}, result{};
+  window frame{};
+  bool single = false, bias = false, wide = true;
+  bool operator==(const convolution_key&) const = default;
+};
+struct convolution_way {
+  bool exists = false;
+  int algorithm = 0;
+  cudnnMathType_t math = CUDNN_DEFAULT_MATH;
+  std::size_t workspace = 0;
+};
+struct convolution_library {
+  cudnnHandle_t handle = nullptr;
+  choices<convolution_key, convolution_way> ways;
+  convolution_library() { check(cudnnCreate(&handle)); }
+  convolution_library(const convolution_library&) = delete;
+  convolution_library& operator=(const convolution_library&) = delete;
+  ~convolution_library() { cudnnDestroy(handle); }
+};
+
+inline convolution_library& convolutions_of(stream_context& device) {
   stream_context::library& own = device.convolutions;
   if (own.handle == nullptr) {
-    cudnnHandle_t made = nullptr;
-    check(cudnnCreate(&made));
-    own = {made, [](void* handle) { cudnnDestroy(static_cast<cudnnHandle_t>(handle)); }};
-    check(cudnnSetStream(made, static_cast<cudaStream_t>(device.stream)));
+    own = {new convolution_library, [](void* made) { delete static_cast<convolution_library*>(made); }};
+    check(cudnnSetStream(static_cast<convolution_library*>(own.handle)->handle,
+                         static_cast<cudaStream_t>(device.stream)));
   }
-  return static_cast<cudnnHandle_t>(own.handle);
+  return *static_cast<convolution_library*>(own.handle);
 }
 
 /// A description of cuDNN's that is given back at the end.
@@ -47,104 +80,142 @@ struct convolution_part {
   ~convolution_part() { Destroy(handle); }
 };
 
-/// The fastest algorithm that gives the same bits every time, within the workspace; null if there is none.
+/// A convolution in the library's terms.
+template <class Real>
+struct convolution_description {
+  static constexpr bool single = sizeof(Real) == 4;
+  using tensor_part = convolution_part<cudnnTensorDescriptor_t, cudnnCreateTensorDescriptor, cudnnDestroyTensorDescriptor>;
+  tensor_part image, result, biases;
+  convolution_part<cudnnFilterDescriptor_t, cudnnCreateFilterDescriptor, cudnnDestroyFilterDescriptor> weight;
+  convolution_part<cudnnConvolutionDescriptor_t, cudnnCreateConvolutionDescriptor, cudnnDestroyConvolutionDescriptor> how;
+  convolution_part<cudnnActivationDescriptor_t, cudnnCreateActivationDescriptor, cudnnDestroyActivationDescriptor> behind;
+
+  explicit convolution_description(const convolution_problem<Real>& problem) {
+    constexpr cudnnDataType_t type = single ? CUDNN_DATA_FLOAT : CUDNN_DATA_DOUBLE;
+    const auto describe = [&](const tensor_part& part, const shape& dims) {
+      check(cudnnSetTensor4dDescriptor(part.handle, CUDNN_TENSOR_NCHW, type, dims[0], dims[1], dims[2], dims[3]));
+    };
+    describe(image, problem.image);
+    describe(result, problem.result);
+    describe(biases, {1, problem.result[1], 1, 1});
+    const shape& kernel = problem.weight;
+    check(cudnnSetFilter4dDescriptor(weight.handle, type, CUDNN_TENSOR_NCHW, kernel[0], kernel[1], kernel[2], kernel[3]));
+    const window& frame = problem.frame;
+    check(cudnnSetConvolution2dDescriptor(how.handle, frame.padding[0], frame.padding[1], frame.stride[0],
+                                          frame.stride[1], frame.dilation[0], frame.dilation[1],
+                                          CUDNN_CROSS_CORRELATION, type));
+    check(cudnnSetConvolutionGroupCount(how.handle, frame.groups));
+    check(cudnnSetActivationDescriptor(behind.handle, CUDNN_ACTIVATION_RELU, CUDNN_PROPAGATE_NAN, 0));
+  }
+  void set_math(cudnnMathType_t math) const { check(cudnnSetConvolutionMathType(how.handle, math)); }
+};
+
+/// The fastest algorithm that gives the same bits every time, within the workspace, at no less than the precision.
+/// @param exact all bits of float count: FMA, or what becomes FMA when it is told to
 template <class Performance>
-const Performance* best_of(const Performance* list, int count) {
-  for (int i = 0; i < count; ++i)
-    if (list[i].status == CUDNN_STATUS_SUCCESS && list[i].determinism == CUDNN_DETERMINISTIC &&
-        list[i].memory <= convolution_workspace)
-      return list + i;
-  return nullptr;
+convolution_way best_of(const Performance* list, int count, bool exact) {
+  for (const bool by_name : {true, false})  // what says FMA comes first
+    for (int i = 0; i < count; ++i) {
+      const Performance& one = list[i];
+      const bool rounds = one.mathType == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION;  // to half precision
+      const bool fits = exact ? one.mathType == (by_name ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH) : !rounds;
+      if (one.status == CUDNN_STATUS_SUCCESS && one.determinism == CUDNN_DETERMINISTIC && fits &&
+          one.memory <= convolution_workspace)
+        return {.exists = true, .algorithm = static_cast<int>(one.algo),
+                .math = exact ? CUDNN_FMA_MATH : one.mathType, .workspace = one.memory};
+    }
+  return {};
 }
 
-/// Finds an algorithm and queues the convolution by it, or notes the workspace that it wants.
-/// @param must throws if it is refused; otherwise the caller has another way
-template <class Performance, class Find, class Queue>
-bool solve_by(stream_context& device, bool must, Find&& find, Queue&& queue) {
-  Performance list[most_algorithms];
-  int count = 0;
-  if (find(most_algorithms, &count, list) != CUDNN_STATUS_SUCCESS) return false;
-  const Performance* const chosen = best_of(list, count);
-  if (chosen == nullptr) return false;
+/// Queues a convolution by the library's best algorithm, or notes the workspace that it wants. False if the library
+/// has no way to do it.
+/// @param find asks for a list of algorithms, @param queue starts one
+template <class Performance, class Real, class Find, class Queue>
+bool solve_by(const convolution_problem<Real>& problem, const convolution_description<Real>& description,
+              stream_context& device, Find&& find, Queue&& queue) {
+  const bool exact = sizeof(Real) == 4 && !device.tensor_float;
+  const convolution_key key{.kind = problem.kind, .image = problem.image, .weight = problem.weight,
+                            .result = problem.result, .frame = problem.frame, .single = sizeof(Real) == 4,
+                            .bias = problem.bias != nullptr,
+                            .wide = is_wide(problem.a) && is_wide(problem.b) && is_wide(problem.c) && is_wide(problem.bias)};
+  convolution_way& way = convolutions_of(device).ways.of(key, [&] {
+    Performance list[most_algorithms];
+    int count = 0;
+    description.set_math(exact ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH);
+    const cudnnStatus_t status = key.wide ? find(most_algorithms, &count, list) : CUDNN_STATUS_NOT_SUPPORTED;
+    if (!is_unsupported(status)) check(status);
+    convolution_way made = best_of(list, count, exact);
+    if (!key.single) made.math = CUDNN_DEFAULT_MATH;
+    ++(made.exists ? device.taken : device.refused);
+    return made;
+  });
+  if (!way.exists) return false;
   if (device.sizing) {
-    device.want(chosen->memory);
+    device.want(way.workspace);
     return true;
   }
-  if (chosen->memory > device.workspace_bytes) return false;
-  const cudnnStatus_t status = queue(chosen->algo);
-  if (must) check(status);
-  return status == CUDNN_STATUS_SUCCESS;
+  if (way.workspace > device.workspace_bytes) return false;
+  description.set_math(way.math);
+  const cudnnStatus_t status = queue(static_cast<decltype(Performance::algo)>(way.algorithm));
+  if (is_unsupported(status)) {  // as some are behind which a bias is added: found in the first run, never again
+    way.exists = false;
+    --device.taken;
+    ++device.refused;
+    return false;
+  }
+  check(status);
+  return true;
 }
 
 /// Queues a convolution or one of its gradients, or notes the workspace that it wants. False if the library has no way
 /// to do it.
+/// @throws error if the library fails
 template <class Real>
 bool solve(const convolution_problem<Real>& problem, stream_context& device) {
-  constexpr cudnnDataType_t type = sizeof(Real) == 4 ? CUDNN_DATA_FLOAT : CUDNN_DATA_DOUBLE;
-  const cudnnHandle_t library = convolutions_of(device);
-  using tensor_part = convolution_part<cudnnTensorDescriptor_t, cudnnCreateTensorDescriptor, cudnnDestroyTensorDescriptor>;
-  tensor_part image, result;
-  convolution_part<cudnnFilterDescriptor_t, cudnnCreateFilterDescriptor, cudnnDestroyFilterDescriptor> weight;
-  convolution_part<cudnnConvolutionDescriptor_t, cudnnCreateConvolutionDescriptor, cudnnDestroyConvolutionDescriptor> how;
-  const auto describe = [&](const tensor_part& part, const shape& dims) {
-    check(cudnnSetTensor4dDescriptor(part.handle, CUDNN_TENSOR_NCHW, type, dims[0], dims[1], dims[2], dims[3]));
-  };
-  describe(image, problem.image);
-  describe(result, problem.result);
-  const shape& kernel = problem.weight;
-  check(cudnnSetFilter4dDescriptor(weight.handle, type, CUDNN_TENSOR_NCHW, kernel[0], kernel[1], kernel[2], kernel[3]));
-  const window& frame = problem.frame;
-  check(cudnnSetConvolution2dDescriptor(how.handle, frame.padding[0], frame.padding[1], frame.stride[0], frame.stride[1],
-                                        frame.dilation[0], frame.dilation[1], CUDNN_CROSS_CORRELATION, type));
-  check(cudnnSetConvolutionGroupCount(how.handle, frame.groups));
-  check(cudnnSetConvolutionMathType(how.handle, device.tensor_float ? CUDNN_DEFAULT_MATH : CUDNN_FMA_MATH));
-
   if (problem.bias != nullptr && !problem.relu) return false;  // few of its algorithms can
-  tensor_part biases;
-  convolution_part<cudnnActivationDescriptor_t, cudnnCreateActivationDescriptor, cudnnDestroyActivationDescriptor> behind;
-  if (problem.bias != nullptr) {
-    describe(biases, {1, problem.result[1], 1, 1});
-    check(cudnnSetActivationDescriptor(behind.handle, CUDNN_ACTIVATION_RELU, CUDNN_PROPAGATE_NAN, 0));
-  }
-
+  const cudnnHandle_t library = convolutions_of(device).handle;
+  const convolution_description<Real> with(problem);
   const Real one = 1, none = 0;
   void* const space = device.workspace;
   const std::size_t bytes = device.workspace_bytes;
   if (problem.kind == op::conv2d)
     return solve_by<cudnnConvolutionFwdAlgoPerf_t>(
-        device, problem.bias == nullptr,
+        problem, with, device,
         [&](int most, int* count, auto* list) {
-          return cudnnGetConvolutionForwardAlgorithm_v7(library, image.handle, weight.handle, how.handle, result.handle,
-                                                        most, count, list);
+          return cudnnGetConvolutionForwardAlgorithm_v7(library, with.image.handle, with.weight.handle, with.how.handle,
+                                                        with.result.handle, most, count, list);
         },
         [&](cudnnConvolutionFwdAlgo_t by) {
           if (problem.bias != nullptr)
             return cudnnConvolutionBiasActivationForward(
-                library, &one, image.handle, problem.a, weight.handle, problem.b, how.handle, by, space, bytes, &none,
-                result.handle, problem.c, biases.handle, problem.bias, behind.handle, result.handle, problem.c);
-          return cudnnConvolutionForward(library, &one, image.handle, problem.a, weight.handle, problem.b, how.handle,
-                                         by, space, bytes, &none, result.handle, problem.c);
+                library, &one, with.image.handle, problem.a, with.weight.handle, problem.b, with.how.handle, by, space,
+                bytes, &none, with.result.handle, problem.c, with.biases.handle, problem.bias, with.behind.handle,
+                with.result.handle, problem.c);
+          return cudnnConvolutionForward(library, &one, with.image.handle, problem.a, with.weight.handle, problem.b,
+                                         with.how.handle, by, space, bytes, &none, with.result.handle, problem.c);
         });
   if (problem.kind == op::conv2d_input_gradient)
     return solve_by<cudnnConvolutionBwdDataAlgoPerf_t>(
-        device, true,
+        problem, with, device,
         [&](int most, int* count, auto* list) {
-          return cudnnGetConvolutionBackwardDataAlgorithm_v7(library, weight.handle, result.handle, how.handle,
-                                                             image.handle, most, count, list);
+          return cudnnGetConvolutionBackwardDataAlgorithm_v7(library, with.weight.handle, with.result.handle,
+                                                             with.how.handle, with.image.handle, most, count, list);
         },
         [&](cudnnConvolutionBwdDataAlgo_t by) {
-          return cudnnConvolutionBackwardData(library, &one, weight.handle, problem.b, result.handle, problem.a,
-                                              how.handle, by, space, bytes, &none, image.handle, problem.c);
+          return cudnnConvolutionBackwardData(library, &one, with.weight.handle, problem.b, with.result.handle,
+                                              problem.a, with.how.handle, by, space, bytes, &none, with.image.handle,
+                                              problem.c);
         });
   return solve_by<cudnnConvolutionBwdFilterAlgoPerf_t>(
-      device, true,
+      problem, with, device,
       [&](int most, int* count, auto* list) {
-        return cudnnGetConvolutionBackwardFilterAlgorithm_v7(library, image.handle, result.handle, how.handle,
-                                                             weight.handle, most, count, list);
+        return cudnnGetConvolutionBackwardFilterAlgorithm_v7(library, with.image.handle, with.result.handle,
+                                                             with.how.handle, with.weight.handle, most, count, list);
       },
       [&](cudnnConvolutionBwdFilterAlgo_t by) {
-        return cudnnConvolutionBackwardFilter(library, &one, image.handle, problem.a, result.handle, problem.b,
-                                              how.handle, by, space, bytes, &none, weight.handle, problem.c);
+        return cudnnConvolutionBackwardFilter(library, &one, with.image.handle, problem.a, with.result.handle,
+                                              problem.b, with.how.handle, by, space, bytes, &none, with.weight.handle,
+                                              problem.c);
       });
 }
 

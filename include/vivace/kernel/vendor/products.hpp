@@ -8,6 +8,7 @@
 #include <vivace/core/errors.hpp>
 #include <vivace/kernel/cuda/launch.hpp>
 #include <vivace/kernel/cuda/problems.hpp>
+#include <vivace/kernel/vendor/choices.hpp>
 
 /// @file
 /// Products by cuBLASLt. It counts columns first, so that our a b is its transposed b' a' of the same memory.
@@ -24,14 +25,31 @@ inline void check(cublasStatus_t status) {
                 "cuda{.libraries = false}, which takes kernels of our own");
 }
 
-inline cublasLtHandle_t products_of(stream_context& device) {
+/// What decides how a product is done.
+struct product_key {
+  std::int64_t m = 0, n = 0, k = 0, batch = 1;
+  bool transpose_a = false, transpose_b = false, single = false, bias = false, wide_bias = true;
+  std::uint32_t alignment[3]{};  ///< of a, b, c
+  bool operator==(const product_key&) const = default;
+};
+struct product_way {
+  bool exists = false;
+  cublasLtMatmulHeuristicResult_t chosen{};
+};
+struct product_library {
+  cublasLtHandle_t handle = nullptr;
+  choices<product_key, product_way> ways;
+  product_library() { check(cublasLtCreate(&handle)); }
+  product_library(const product_library&) = delete;
+  product_library& operator=(const product_library&) = delete;
+  ~product_library() { cublasLtDestroy(handle); }
+};
+
+inline product_library& products_of(stream_context& device) {
   stream_context::library& own = device.products;
-  if (own.handle == nullptr) {
-    cublasLtHandle_t made = nullptr;
-    check(cublasLtCreate(&made));
-    own = {made, [](void* handle) { cublasLtDestroy(static_cast<cublasLtHandle_t>(handle)); }};
-  }
-  return static_cast<cublasLtHandle_t>(own.handle);
+  if (own.handle == nullptr)
+    own = {new product_library, [](void* made) { delete static_cast<product_library*>(made); }};
+  return *static_cast<product_library*>(own.handle);
 }
 
 /// A description of cuBLASLt's that is given back at the end.
@@ -65,35 +83,42 @@ inline std::uint32_t alignment_of(const void* data) {
   return bytes;
 }
 
-/// Queues a product, or notes the workspace that it wants. False if the library has no way to do it.
+/// A product in the library's terms.
 template <class Real>
-bool solve(const product_problem<Real>& problem, stream_context& device) {
-  constexpr bool single = sizeof(Real) == 4;
-  constexpr cudaDataType type = single ? CUDA_R_32F : CUDA_R_64F;
-  const cublasLtHandle_t library = products_of(device);
-
+struct product_description {
+  static constexpr bool single = sizeof(Real) == 4;
+  static constexpr cudaDataType type = single ? CUDA_R_32F : CUDA_R_64F;
   product_part<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy> work;
-  const cublasComputeType_t compute = !single               ? CUBLAS_COMPUTE_64F
-                                      : device.tensor_float ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                                            : CUBLAS_COMPUTE_32F;
-  check(cublasLtMatmulDescCreate(&work.handle, compute, type));
-  const cublasOperation_t first = problem.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
-  const cublasOperation_t second = problem.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
-  check(cublasLtMatmulDescSetAttribute(work.handle, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first));
-  check(cublasLtMatmulDescSetAttribute(work.handle, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second));
-  if (problem.bias != nullptr) {
-    if (problem.relu || problem.batch > 1) return false;  // its relu makes 0 of NaN
-    const cublasLtEpilogue_t behind = CUBLASLT_EPILOGUE_BIAS;
-    check(cublasLtMatmulDescSetAttribute(work.handle, CUBLASLT_MATMUL_DESC_EPILOGUE, &behind, sizeof behind));
-    check(cublasLtMatmulDescSetAttribute(work.handle, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &problem.bias,
-                                         sizeof problem.bias));
-  }
-  const product_layout b(type, problem.transpose_b ? problem.k : problem.n, problem.transpose_b ? problem.n : problem.k,
-                         problem.batch);
-  const product_layout a(type, problem.transpose_a ? problem.m : problem.k, problem.transpose_a ? problem.k : problem.m,
-                         problem.batch);
-  const product_layout c(type, problem.n, problem.m, problem.batch);
+  product_layout a, b, c;
 
+  product_description(const product_problem<Real>& problem, bool tensor_float)
+      : a(type, problem.transpose_a ? problem.m : problem.k, problem.transpose_a ? problem.k : problem.m,
+          problem.batch),
+        b(type, problem.transpose_b ? problem.k : problem.n, problem.transpose_b ? problem.n : problem.k,
+          problem.batch),
+        c(type, problem.n, problem.m, problem.batch) {
+    const cublasComputeType_t compute = !single        ? CUBLAS_COMPUTE_64F
+                                        : tensor_float ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                       : CUBLAS_COMPUTE_32F;
+    check(cublasLtMatmulDescCreate(&work.handle, compute, type));
+    set(CUBLASLT_MATMUL_DESC_TRANSA, problem.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
+    set(CUBLASLT_MATMUL_DESC_TRANSB, problem.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+    if (problem.bias == nullptr) return;
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, problem.bias);
+  }
+
+ private:
+  template <class Value>
+  void set(cublasLtMatmulDescAttributes_t which, Value value) {
+    check(cublasLtMatmulDescSetAttribute(work.handle, which, &value, sizeof value));
+  }
+};
+
+/// Asks the library for its fastest way that gives the same bits every time.
+template <class Real>
+product_way way_of(const product_description<Real>& of, const product_key& key, cublasLtHandle_t library) {
+  if (!key.wide_bias) return {};
   product_part<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy> wish;
   check(cublasLtMatmulPreferenceCreate(&wish.handle));
   const auto set = [&](cublasLtMatmulPreferenceAttributes_t which, auto value) {
@@ -103,24 +128,49 @@ bool solve(const product_problem<Real>& problem, stream_context& device) {
   // Parts of a sum are added in order, from a workspace, so that every run gives the same bits.
   set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
       std::uint32_t{CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE | CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE});
-  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(problem.b));
-  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(problem.a));
-  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(problem.c));
-  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(problem.c));
-  cublasLtMatmulHeuristicResult_t chosen{};
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key.alignment[1]);
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key.alignment[0]);
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key.alignment[2]);
+  set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.alignment[2]);
+  product_way made;
   int found = 0;
-  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(library, work.handle, b.handle, a.handle, c.handle,
-                                                               c.handle, wish.handle, 1, &chosen, &found);
-  if (status == CUBLAS_STATUS_NOT_SUPPORTED || found == 0 || chosen.state != CUBLAS_STATUS_SUCCESS) return false;
+  const cublasStatus_t status =
+      cublasLtMatmulAlgoGetHeuristic(library, of.work.handle, of.b.handle, of.a.handle, of.c.handle, of.c.handle,
+                                     wish.handle, 1, &made.chosen, &found);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED) return {};
   check(status);
+  if (found == 0 || made.chosen.state == CUBLAS_STATUS_NOT_SUPPORTED) return {};
+  check(made.chosen.state);
+  made.exists = true;
+  return made;
+}
+
+/// Queues a product, or notes the workspace that it wants. False if the library has no way to do it.
+/// @throws error if the library fails
+template <class Real>
+bool solve(const product_problem<Real>& problem, stream_context& device) {
+  if (problem.bias != nullptr && (problem.relu || problem.batch > 1)) return false;  // its relu makes 0 of NaN
+  product_library& library = products_of(device);
+  const product_description<Real> description(problem, device.tensor_float);
+  const product_key key{.m = problem.m, .n = problem.n, .k = problem.k, .batch = problem.batch,
+                        .transpose_a = problem.transpose_a, .transpose_b = problem.transpose_b,
+                        .single = sizeof(Real) == 4, .bias = problem.bias != nullptr, .wide_bias = is_wide(problem.bias),
+                        .alignment = {alignment_of(problem.a), alignment_of(problem.b), alignment_of(problem.c)}};
+  const product_way& way = library.ways.of(key, [&] {
+    const product_way made = way_of(description, key, library.handle);
+    ++(made.exists ? device.taken : device.refused);
+    return made;
+  });
+  if (!way.exists) return false;
   if (device.sizing) {
-    device.want(chosen.workspaceSize);
+    device.want(way.chosen.workspaceSize);
     return true;
   }
-  if (chosen.workspaceSize > device.workspace_bytes) return false;
+  if (way.chosen.workspaceSize > device.workspace_bytes) return false;
   const Real one = 1, none = 0;
-  check(cublasLtMatmul(library, work.handle, &one, problem.b, b.handle, problem.a, a.handle, &none, problem.c, c.handle,
-                       problem.c, c.handle, &chosen.algo, device.workspace, device.workspace_bytes,
+  check(cublasLtMatmul(library.handle, description.work.handle, &one, problem.b, description.b.handle, problem.a,
+                       description.a.handle, &none, problem.c, description.c.handle, problem.c, description.c.handle,
+                       &way.chosen.algo, device.workspace, device.workspace_bytes,
                        static_cast<cudaStream_t>(device.stream)));
   return true;
 }
