@@ -1,9 +1,10 @@
-// Times of training steps on a GPU: with the vendor's libraries and without, recorded and command by command. 77 where
-// there is no device.
+// Times of training steps on a GPU: with the vendor's libraries and without, recorded and command by command, and in
+// fit(); how many problems the libraries took. 77 where there is no device.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <utility>
 #include <vector>
 
 #include <vivace/exec/cuda.hpp>
@@ -17,33 +18,77 @@ namespace {
 namespace vv = vivace;
 using clock_type = std::chrono::steady_clock;
 
-/// Microseconds of a step: the median of rounds.
-template <class Net, class... Policies>
-double microseconds(const Policies&... policies) {
-  vv::trainer trainer{Net{}, vv::batch<Net::batch>, vv::adam{.rate = 1e-4}, policies...};
-  const device::batch_of<Net, float> data(Net::batch);
-  const auto step = [&] {
-    trainer.step({.features = data.features.data(), .labels = data.labels.data(), .size = Net::batch});
-  };
-  for (int warm_up = 0; warm_up < 10; ++warm_up) step();
-  constexpr int rounds = 11, steps = 50;
-  std::vector<double> times;
-  for (int round = 0; round < rounds; ++round) {
-    const clock_type::time_point start = clock_type::now();
-    for (int i = 0; i < steps; ++i) step();
-    times.push_back(std::chrono::duration<double, std::micro>(clock_type::now() - start).count() / steps);
-  }
+double median(std::vector<double> times) {
   std::sort(times.begin(), times.end());
-  return times[rounds / 2];
+  return times[times.size() / 2];
+}
+double microseconds_since(clock_type::time_point start) {
+  return std::chrono::duration<double, std::micro>(clock_type::now() - start).count();
 }
 
+/// A trainer of a network, and the times of its steps.
+template <class Net, class... Policies>
+class variant {
+ public:
+  explicit variant(const Policies&... policies)
+      : trainer_{Net{}, vv::batch<Net::batch>, vv::adam{.rate = 1e-4}, policies...}, data_(Net::batch) {
+    const clock_type::time_point start = clock_type::now();
+    while (microseconds_since(start) < 0.5e6) step();  // clocks rise, steps are recorded
+  }
+  void measure() {
+    constexpr int steps = 50;
+    const clock_type::time_point start = clock_type::now();
+    for (int i = 0; i < steps; ++i) step();
+    times_.push_back(microseconds_since(start) / steps);
+  }
+  [[nodiscard]] double step_time() const { return median(times_); }
+  /// Of a step inside of fit(), which starts the next one before it reads the loss: the median of epochs.
+  [[nodiscard]] double fit_time() {
+    constexpr int batches = 50, epochs = 12;
+    const device::batch_of<Net, float> samples(Net::batch * batches, 2);
+    const auto data = vv::data::dataset::own(samples.features, Net::sample, samples.labels, Net::classes);
+    const vv::trace trace = trainer_.fit(data, vv::epochs{epochs});
+    std::vector<double> times;
+    for (const vv::epoch_record& epoch : trace.epochs)
+      if (epoch.epoch > 0) times.push_back(epoch.seconds * 1e6 / batches);
+    return median(times);
+  }
+  /// How many problems libraries took, and how many they refused.
+  [[nodiscard]] std::pair<int, int> problems() {
+    const auto& on = dynamic_cast<const vv::gpu::cuda_device<float>&>(*trainer_.engine().setup().device);
+    return {on.taken_by_libraries(), on.refused_by_libraries()};
+  }
+
+ private:
+  void step() {
+    trainer_.step({.features = data_.features.data(), .labels = data_.labels.data(), .size = Net::batch});
+  }
+  decltype(vv::trainer{Net{}, vv::batch<Net::batch>, vv::adam{}, Policies{}...}) trainer_;
+  device::batch_of<Net, float> data_;
+  std::vector<double> times_;
+};
+
+/// One after another in each round, so that what changes with time meets all of them.
 template <class Net>
 void measure() {
-  std::printf("%-22s %6d", Net::name, Net::batch);
-  for (const bool libraries : {true, false})
-    for (const bool captures : {true, false})
-      std::printf(" %12.1f", microseconds<Net>(vv::cuda{.libraries = libraries, .captures = captures}));
-  std::printf(" %12.1f\n", microseconds<Net>(vv::cuda{}, vv::tf32{}));
+  variant<Net, vv::cuda> recorded{vv::cuda{}}, by_command{vv::cuda{.captures = false}};
+  variant<Net, vv::cuda> own{vv::cuda{.libraries = false}}, own_by_command{vv::cuda{.libraries = false, .captures = false}};
+  variant<Net, vv::cuda, vv::tf32> rounded{vv::cuda{}, vv::tf32{}};
+  for (int round = 0; round < 11; ++round) {
+    recorded.measure();
+    by_command.measure();
+    own.measure();
+    own_by_command.measure();
+    rounded.measure();
+  }
+  std::printf("%-22s %6d %12.1f %12.1f %12.1f %12.1f %12.1f", Net::name, Net::batch, recorded.step_time(),
+              by_command.step_time(), own.step_time(), own_by_command.step_time(), rounded.step_time());
+  const auto [taken, refused] = recorded.problems();
+  if constexpr (Net::labels == 1)
+    std::printf(" %12.1f", recorded.fit_time());
+  else
+    std::printf(" %12s", "-");
+  std::printf(" %6d %7d\n", taken, refused);
   std::fflush(stdout);
 }
 
@@ -55,9 +100,10 @@ int main() try {
     return 77;
   }
   std::puts("Microseconds of a training step (Adam), the batch copied to the device and the loss brought back each time");
-  std::printf("%-22s %6s %25s %25s %12s\n", "", "", "libraries, f32", "own kernels, f32", "libr., tf32");
-  std::printf("%-22s %6s %12s %12s %12s %12s %12s\n", "network", "batch", "recorded", "by command", "recorded",
-              "by command", "recorded");
+  std::printf("%-22s %6s %25s %25s %12s %12s %14s\n", "", "", "libraries, f32", "own kernels, f32", "libr., tf32",
+              "libr., f32", "libraries");
+  std::printf("%-22s %6s %12s %12s %12s %12s %12s %12s %6s %7s\n", "network", "batch", "recorded", "by command",
+              "recorded", "by command", "recorded", "in fit()", "took", "refused");
   measure<device::mlp>();
   measure<device::lenet>();
   measure<device::resnet>();

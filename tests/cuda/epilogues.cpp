@@ -147,3 +147,27 @@ TEST_CASE("cuda epilogues: the bias of a convolution") {
       CHECK(compare([&] { return convolution<true>(side, filters); }).with_relu == 1);
     }
 }
+
+TEST_CASE("cuda epilogues: a bias that lies where the result goes is left to our kernels") {
+  std::vector<float> memory(16);
+  vv::instruction sum;
+  sum.kind = vv::op::add;
+  sum.to = 1;
+  sum.from[0] = 0;
+  sum.from[1] = -1;
+  const vv::bound_instruction<float> code{nullptr, &sum};
+  vv::bound_load<float> bias;
+  bias.full = true;
+  vv::bound_store<float> store{memory.data() + 4, 1};
+  vv::program<float> body;
+  body.load = &bias;
+  body.code = &code;
+  body.store = &store;
+  body.loads = body.instructions = body.stores = 1;
+  body.head_register = 0;
+  body.size = 4;
+  for (std::int64_t place = 0; place <= 12; ++place) {
+    bias.data = memory.data() + place;
+    CHECK((gpu::epilogue_of(body, 4, 1).bias != nullptr) == (place == 0 || place >= 8));
+  }
+}

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstdio>
 #include <exception>
+#include <future>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,7 @@
 #include <vivace/exec/cuda.hpp>
 #include <vivace/exec/evaluate.hpp>
 #include <vivace/graph/order.hpp>
+#include <vivace/kernel/reference/reference.hpp>
 #include <vivace/optim.hpp>
 #include <vivace/train.hpp>
 
@@ -104,6 +107,109 @@ void check_graphs(const char* name, bool products, bool loops, bool libraries) {
   });
 }
 
+// --- NaN and infinity ----------------------------------------------------------------------------------------------
+
+vv::graph convolution() {
+  vv::builder make;
+  const vv::value x = make.input("x", {vv::rows, 16, 12, 12});
+  const vv::value w = make.parameter("w", {16, 16, 3, 3});
+  const vv::value b = make.parameter("b", {16, 1, 1});
+  vv::window frame;
+  frame.kernel[0] = frame.kernel[1] = 3;
+  const vv::value product = vv::ops::convolve(x, w, frame);
+  const vv::value sum = product + b;
+  make.output("y", vv::ops::relu(sum));
+  make.result().loss = mean(x).index();
+  return make.take();
+}
+vv::graph dense(bool relu) {
+  vv::builder make;
+  const vv::value x = make.input("x", {vv::rows, 256});
+  const vv::value w = make.parameter("w", {256, 64});
+  const vv::value b = make.parameter("b", {64});
+  const vv::value product = matmul(x, w);
+  const vv::value sum = product + b;
+  make.output("y", relu ? vv::ops::relu(sum) : sum);
+  make.result().loss = mean(x).index();
+  return make.take();
+}
+vv::graph of_rows() {
+  vv::builder make;
+  const vv::value x = make.input("x", {vv::rows, 300});
+  const vv::value total = sum(x, {1}), largest = max(x, {1});
+  const vv::value both = total + largest;
+  const vv::value clipped = vv::ops::maximum(x, -0.5);
+  const vv::value likely = softmax(x);
+  const vv::value scaled = likely * clipped;
+  make.output("y", scaled + reshape(both, {vv::rows, 1}));
+  make.result().loss = mean(x).index();
+  return make.take();
+}
+
+/// What is NaN on the CPU is NaN on the device, what is infinite is not finite, and the rest is the rest; a library may
+/// spread NaN to neighbours.
+template <class Real>
+void check_specials(const std::string& name, vv::graph (*make)(), bool libraries, bool wants_library) {
+  guarded(name, [&] {
+    constexpr std::int32_t samples = 8;
+    static constexpr auto kernels = vv::kernels_for<vv::cuda_kernels, Real, vv::all_operations>();
+    vv::runtime_graph<Real, vv::reference_kernels> on_host(make(), samples);
+    const vv::graph graph = make();
+    const vv::plan plan = vv::make_plan<vv::cuda_kernels>(graph, samples);
+    vv::gpu::cuda_device<Real> device(0, libraries, false, true);
+    vv::variables<Real> values(graph, plan);
+    vv::instance<Real> run(graph, plan, kernels, values, &device);
+    on_host.values().initialise(1);
+    values.initialise(1);
+    std::vector<Real> input;
+    const vv::random_stream random(1, 2);
+    for (std::int64_t i = 0; i < graph.nodes[graph.inputs[0].node].dims.size_at(samples); ++i)
+      input.push_back(static_cast<Real>(2 * random.uniform(static_cast<std::uint64_t>(i)) - 1));
+    input[7] = std::numeric_limits<Real>::quiet_NaN();
+    input[input.size() / 2 + 1] = std::numeric_limits<Real>::infinity();
+    input[input.size() - 3] = -std::numeric_limits<Real>::infinity();
+    run.set_input(0, input.data());
+    on_host.run().set_input(0, input.data());
+    on_host.run()({.samples = samples});
+    const auto wanted = on_host.run().output("y");
+    int wrong = 0;
+    for (int turn = 0; turn < 4; ++turn) {  // both slots, recorded in the end
+      run({.samples = samples});
+      const Real* const found = run.output("y").data;
+      for (std::int64_t i = 0; i < wanted.dims.size_at(samples); ++i) {
+        const Real here = found[i], there = wanted.data[i];
+        const bool spread = libraries && !std::isfinite(here);
+        const bool same = std::abs(here - there) <= Real(1e-4) * (1 + std::abs(there));
+        const bool right = std::isnan(there)   ? std::isnan(here)
+                           : std::isinf(there) ? here == there || spread
+                                               : same || spread;
+        wrong += right ? 0 : 1;
+      }
+    }
+    report(name, wrong == 0, std::to_string(wrong) + " wrong");
+    if (wants_library)
+      report(name + ", taken by a library", device.taken_by_libraries() > 0,
+             std::to_string(device.taken_by_libraries()) + " problems, " +
+                 std::to_string(device.refused_by_libraries()) + " refused");
+  });
+}
+template <class Real>
+void check_all_specials(const std::string& precision) {
+#ifdef VIVACE_NO_CUDNN
+  constexpr bool convolves = false;
+#else
+  constexpr bool convolves = true;
+#endif
+  for (const bool libraries : {false, true}) {
+    const std::string with = precision + (libraries ? ", libraries" : ", own kernels");
+    check_specials<Real>("NaN in convolution + bias + relu, " + with, convolution, libraries,
+                         libraries && convolves && sizeof(Real) == 4);
+    check_specials<Real>("NaN in product + bias + relu, " + with, [] { return dense(true); }, libraries, libraries);
+    check_specials<Real>("NaN in product + bias, " + with, [] { return dense(false); }, libraries, libraries);
+  }
+  check_specials<Real>("NaN in rows, " + precision, of_rows, false, false);
+}
+
 // --- Training ------------------------------------------------------------------------------------------------------
 
 /// Losses of some steps, and all parameters and states behind them; the third and sixth batch are short.
@@ -137,6 +243,62 @@ void check_training(double tolerance, const char* precision, const Precision& wi
       report(name + ", the same bits command by command",
              found == trained<Net>(vv::cuda{.libraries = libraries, .captures = false}, with), "");
     }
+  });
+}
+
+/// Evaluation between steps, which are recorded, changes nothing, and finds what the CPU finds.
+void check_evaluation() {
+  const std::string name = "lenet, evaluation between steps";
+  guarded(name, [&] {
+    const auto test = vv::data::rendered_shapes(100, 70, 1).test;  // its last batch is short
+    const device::batch_of<device::lenet, float> data(16);
+    const auto losses = [&](const auto& executor, bool evaluates) {
+      vv::trainer trainer{device::lenet{}, vv::batch<16>, vv::sgd_momentum{.rate = 0.05}, vv::seed{1}, executor};
+      std::vector<double> result;
+      for (int step = 0; step < 8; ++step) {
+        result.push_back(static_cast<double>(
+            trainer.step({.features = data.features.data(), .labels = data.labels.data(), .size = 16})));
+        if (evaluates && step != 4) trainer.evaluate(test);
+      }
+      result.push_back(trainer.evaluate(test).loss);
+      return result;
+    };
+    const std::vector<double> found = losses(vv::cuda{}, true);
+    report(name + ", the same bits without", found == losses(vv::cuda{}, false), "");
+    const double off = difference(found, losses(vv::serial{}, true));
+    report(name, off < 1e-3, "largest difference to the CPU " + std::to_string(off));
+  });
+}
+
+/// Two trainers that are made, record and end at the same time, each in a thread of its own.
+void check_threads() {
+  const std::string name = "two trainers in two threads, the same bits as alone";
+  guarded(name, [&] {
+    const auto first = [] { return trained<device::lenet>(vv::cuda{}, vv::f32{}); };
+    const auto second = [] { return trained<device::mlp>(vv::cuda{}, vv::f32{}); };
+    const std::vector<double> wanted_first = first(), wanted_second = second();
+    bool same = true;
+    for (int round = 0; round < 5; ++round) {
+      auto other = std::async(std::launch::async, first);
+      const std::vector<double> found = second();
+      same = other.get() == wanted_first && found == wanted_second && same;
+    }
+    report(name, same, "");
+  });
+}
+
+/// The libraries take some of a network's products and convolutions.
+template <class Net>
+void check_libraries() {
+  const std::string name = std::string(Net::name) + ", problems taken by libraries";
+  guarded(name, [&] {
+    vv::trainer trainer{Net{}, vv::batch<16>, vv::sgd_momentum{.rate = 0.05}, vv::seed{1}, vv::cuda{}, vv::f32{}};
+    const device::batch_of<Net, float> data(16);
+    for (int step = 0; step < 3; ++step)
+      trainer.step({.features = data.features.data(), .labels = data.labels.data(), .size = 16});
+    const auto& on = dynamic_cast<const vv::gpu::cuda_device<float>&>(*trainer.engine().setup().device);
+    report(name, on.taken_by_libraries() > 0,
+           std::to_string(on.taken_by_libraries()) + ", " + std::to_string(on.refused_by_libraries()) + " refused");
   });
 }
 
@@ -175,6 +337,14 @@ int main() {
   check_training<device::resnet>(5e-2, "float", vv::f32{});
   check_training<device::gpt>(1e-8, "double", vv::f64{});
   check_training<device::gpt>(1e-2, "float", vv::f32{});
+  check_all_specials<float>("float");
+  check_all_specials<double>("double");
+  check_libraries<device::mlp>();
+  check_libraries<device::lenet>();
+  check_libraries<device::resnet>();
+  check_libraries<device::gpt>();
+  check_evaluation();
+  check_threads();
   check_accuracy();
   std::printf("%d failed\n", failures);
   return failures == 0 ? 0 : 1;

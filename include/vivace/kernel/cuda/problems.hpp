@@ -97,6 +97,11 @@ epilogue<Real> epilogue_of(const program<Real>& body, std::int64_t count, std::i
   axis(count, false);
   axis(run, true);
   if (load.splat || load.data == nullptr || !(load.full ? body.size == count : load.spread == wanted)) return {};
+  const auto begin = [](const Real* data) { return reinterpret_cast<std::uintptr_t>(data); };
+  const auto bytes = [](std::int64_t elements) { return static_cast<std::uintptr_t>(elements) * sizeof(Real); };
+  const Real* const to = body.store[0].data;
+  if (begin(load.data) < begin(to) + bytes(body.size) && begin(to) < begin(load.data) + bytes(count))
+    return {};  // the bias would change while it is read
   return {load.data, body.instructions == 2, body.store[0].data};
 }
 

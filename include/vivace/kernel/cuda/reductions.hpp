@@ -101,7 +101,8 @@ struct reduction_work {
 
 template <class Launch, class Combine, class Real, class Source>
 void reduce(const Source& source, const call<Real>& self, const step_context& context) {
-  const reduction how = reduction_of(self.in[0].dims, self.out.dims);
+  reduction how = reduction_of(self.in[0].dims, self.out.dims);
+  if (self.workspace == nullptr) how.parts = 1;  // planned for other kernels
   if (self.in[0].dims.size() >= most_elements)
     throw error("a tensor is too large for the device's kernels", "cuda",
                 std::to_string(self.in[0].dims.size()) + " elements", "fewer than 2^31: a smaller batch");
@@ -127,11 +128,11 @@ void reduce(const Source& source, const call<Real>& self, const step_context& co
   second.results = first.results;
   second.all_parts = static_cast<std::uint32_t>(how.results);
   second.count = second.per_part = static_cast<std::uint32_t>(how.parts);
-  second.by_thread = true;
+  second.by_thread = how.parts <= most_parts;
   second.none = first.none;
   second.divisor = divisor;
   second.to = self.out.data;
-  Launch::run(second, blocks_of(how.results, reduction_threads), context);
+  Launch::run(second, second.by_thread ? blocks_of(how.results, reduction_threads) : how.results, context);
 }
 
 template <class Launch, class Real>

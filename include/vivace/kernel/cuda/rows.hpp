@@ -168,29 +168,55 @@ void take_rows(const call<Real>& self, const step_context& context) {
                    self.out.dims.size(), context);
 }
 
-/// A thread adds up one element of the table, over the rows that name it, in their order.
+/// A block adds up one row of the table, over the rows that name it, in their order: first the threads find those among
+/// some thousand, then each adds its columns of what was found.
 template <class Real>
-struct add_row {
+struct add_rows_work {
+  static constexpr int threads = 128;
+  static constexpr std::uint32_t word = 32, stretch = threads * word;  ///< rows that a thread looks at, and a block
+  using state = nothing;
   const Real* values;
   const std::int32_t* labels;
   Real* to;
-  divider columns;
+  std::uint32_t columns;
   std::uint32_t rows;
-  VIVACE_HOST_DEVICE void operator()(std::uint32_t index) const {
-    const std::uint32_t entry = columns.quotient(index);
-    const std::uint32_t column = index - entry * columns.divisor;
-    Real total = 0;
-    for (std::uint32_t row = 0; row < rows; ++row)
-      if (static_cast<std::uint32_t>(labels[row]) == entry) total += values[row * columns.divisor + column];
-    to[index] = total;
+
+  [[nodiscard]] VIVACE_HOST_DEVICE int phases() const { return 2 * static_cast<int>(blocks_of(rows, stretch)); }
+  [[nodiscard]] VIVACE_HOST_DEVICE std::size_t scratch() const { return sizeof(std::uint32_t) * threads; }
+  VIVACE_HOST_DEVICE void operator()(int phase, position at, state&, std::byte* shared) const {
+    auto* const found = reinterpret_cast<std::uint32_t*>(shared);  // a bit a row
+    const std::uint32_t first = static_cast<std::uint32_t>(phase / 2) * stretch;
+    if (phase % 2 == 0) {
+      const std::uint32_t begin = first + at.thread * word;
+      const std::uint32_t end = begin + word < rows ? begin + word : rows;
+      std::uint32_t bits = 0;
+      for (std::uint32_t row = begin; row < end; ++row)
+        if (static_cast<std::uint32_t>(labels[row]) == at.block) bits |= 1U << (row - begin);
+      found[at.thread] = bits;
+      return;
+    }
+    for (std::uint32_t column = at.thread; column < columns; column += threads) {
+      Real* const own = to + std::size_t{at.block} * columns + column;
+      Real total = phase == 1 ? Real(0) : *own;
+      for (std::uint32_t w = 0; w < threads; ++w) {
+        std::uint32_t row = first + w * word;
+        for (std::uint32_t bits = found[w]; bits != 0; bits >>= 1, ++row)
+          if ((bits & 1) != 0) total += values[std::size_t{row} * columns + column];
+      }
+      *own = total;
+    }
   }
 };
 template <class Launch, class Real>
 void add_rows(const call<Real>& self, const step_context& context) {
-  for_each<Launch>(add_row<Real>{self.in[0].data, self.labels(1), self.out.data,
-                                 divider(static_cast<std::uint32_t>(self.out.dims[1])),
-                                 static_cast<std::uint32_t>(self.in[0].dims[0])},
-                   self.out.dims.size(), context);
+  if (self.in[0].dims.size() >= most_elements || self.out.dims.size() >= most_elements)
+    throw error("a tensor is too large for the device's kernels", "cuda",
+                std::to_string(self.in[0].dims.size()) + " and " + std::to_string(self.out.dims.size()) + " elements",
+                "fewer than 2^31: a smaller batch");
+  Launch::run(add_rows_work<Real>{self.in[0].data, self.labels(1), self.out.data,
+                                  static_cast<std::uint32_t>(self.out.dims[1]),
+                                  static_cast<std::uint32_t>(self.in[0].dims[0])},
+              self.out.dims[0], context);
 }
 
 }  // namespace vivace::inline VIVACE_TARGET::gpu

@@ -22,8 +22,10 @@ struct reduction {
 /// Threads of a block that makes a part, and how often their number is halved to 1.
 inline constexpr int reduction_threads = 128, halvings = 7;
 static_assert(reduction_threads == 1 << halvings);
-/// Elements of a part at least, of a thread and of a block, and parts at most.
-inline constexpr std::int64_t thread_part = 64, block_part = 32 * reduction_threads, most_parts = 64;
+/// Elements of a part at least, of a thread and of a block.
+inline constexpr std::int64_t thread_part = 64, block_part = 32 * reduction_threads;
+/// Parts of a result at most; few results may have more, until there are so many parts by threads, or by blocks.
+inline constexpr std::int64_t most_parts = 64, thread_parts = 32768, block_parts = 1024;
 
 /// How `from` becomes `to`. Neighbours in memory are read side by side: by threads that make neighbouring results if
 /// the innermost axis is kept, by threads of one result otherwise.
@@ -48,14 +50,18 @@ constexpr reduction reduction_of(const shape& from, const shape& to) {
     innermost_kept = !axes.repeated[d];
   }
   work.by_thread = innermost_kept || work.count <= thread_part / 4;
-  work.parts = (std::max)(std::int64_t{1}, (std::min)(most_parts, work.count / (work.by_thread ? thread_part : block_part)));
+  const std::int64_t most = (std::max)(most_parts, (work.by_thread ? thread_parts : block_parts) / work.results);
+  work.parts =
+      (std::max)(std::int64_t{1}, (std::min)(most, work.count / (work.by_thread ? thread_part : block_part)));
   return work;
 }
 
-/// Elements of scratch memory that a reduction wants.
+/// Elements of scratch memory that a reduction wants, for that many samples or fewer: parts may be more of fewer results.
 constexpr std::int64_t reduction_workspace(const shape& from, const shape& to) {
   const reduction work = reduction_of(from, to);
-  return work.parts == 1 ? 0 : work.parts * work.results;
+  if (work.parts == 1) return 0;
+  return (std::min)((std::max)(most_parts * work.results, work.by_thread ? thread_parts : block_parts),
+                    work.results * work.count / (work.by_thread ? thread_part : block_part));
 }
 
 /// True of operations that name memory or come from outside, or that programs run: they have no kernel of their own.
