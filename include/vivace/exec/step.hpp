@@ -16,10 +16,12 @@ struct kernel_table {
   kernel_function<Real> lone_program = nullptr;  ///< of a program that stands alone
   const kernel_needs* needs = nullptr;  ///< what it was made for
 
-  /// The code of a program of this form; null if there is none.
-  [[nodiscard]] block_function<Real> program(const program_form& form) const {
+  /// The code of a command's program; null if there is none.
+  [[nodiscard]] block_function<Real> program(const plan_view& plan, const command& self) const {
+    if (needs->forms.size == 0 || self.instructions == 0) return nullptr;
+    const program_form form = form_of(plan, self);
     for (int f = 0; f < needs->forms.size; ++f)
-      if (needs->forms.element[f] == form) return whole[f];
+      if (same(needs->forms.element[f], form)) return whole[f];
     return nullptr;
   }
 };
@@ -217,7 +219,7 @@ class bound_plan {
           .fed_register = from.fed_register,
           .feeds = from.kind == op::sum && from.fed_register >= 0,
           .size = from.extents.size_at(samples_),
-          .whole = from.instructions > 0 ? kernels_.program(form_of(plan_, from)) : nullptr};
+          .whole = kernels_.program(plan_, from)};
     for (int l = from.first_load; l < from.first_load + from.loads; ++l) bind_load(plan_.loads[l], loads_[l]);
     for (int i = from.first_instruction; i < from.first_instruction + from.instructions; ++i) {
       const instruction& code = plan_.instructions[i];

@@ -153,4 +153,3 @@ constexpr kernel_needs needs_of(const Plans&... plans) {
 }
 
 }  // namespace vivace::inline VIVACE_TARGET
-

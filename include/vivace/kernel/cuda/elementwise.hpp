@@ -1,6 +1,5 @@
 #pragma once
 #include <cmath>
-#include <string_view>
 
 #include <vivace/core/random.hpp>
 #include <vivace/kernel/cuda/launch.hpp>
@@ -22,14 +21,11 @@ struct line {
 /// Operands that an elementwise operation reads.
 constexpr int operands_of(op kind) {
   if (kind == op::dropout_mask) return 0;
-  if (kind == op::select || to_string(kind) == std::string_view("multiply_add")) return 3;
+  if (kind == op::select || kind == op::multiply_add) return 3;
   return kind >= op::add && kind < op::select ? 2 : 1;
 }
 template <op Kind>
 inline constexpr int operand_count = operands_of(Kind);
-/// scale * (a * b) + shift * c, by its name: graphs that are not contracted have no such operation.
-template <op Kind>
-inline constexpr bool multiplies_and_adds = to_string(Kind) == std::string_view("multiply_add");
 /// True of operations that a program interprets.
 template <op Kind>
 inline constexpr bool interpreted = is_elementwise(Kind) && Kind != op::map;
@@ -68,7 +64,7 @@ VIVACE_HOST_DEVICE Real elementwise_value(Real a, Real b, Real c, const line<Rea
   else if constexpr (Kind == op::greater) return a > b ? Real(1) : Real(0);
   else if constexpr (Kind == op::equal) return a == b ? Real(1) : Real(0);
   else if constexpr (Kind == op::select) return a != 0 ? b : c;
-  else if constexpr (multiplies_and_adds<Kind>) return code.scale * (a * b) + code.shift * c;
+  else if constexpr (Kind == op::multiply_add) return code.scale * (a * b) + code.shift * c;
   else static_assert(known_operation<Kind>, "vivace: the device's kernels lack an elementwise operation; it is named in the template arguments of elementwise_value");
   // clang-format on
 }
