@@ -109,6 +109,13 @@ constexpr std::string_view to_string(op kind) {
 /// True for operations whose element i depends on element i of each (broadcast) operand alone.
 constexpr bool is_elementwise(op kind) { return kind >= op::affine && kind <= op::map; }
 
+/// Operands that an elementwise operation reads.
+constexpr int operands_of(op kind) {
+  if (kind == op::dropout_mask) return 0;
+  if (kind == op::select || kind == op::multiply_add) return 3;
+  return kind >= op::add && kind < op::select ? 2 : 1;
+}
+
 /// True for values that come from outside the graph.
 constexpr bool is_source(op kind) { return kind >= op::input && kind <= op::constant; }
 

@@ -46,12 +46,11 @@ void compiled_program(const program_block<Real>& block) {
     };
     unrolled<Form.lines>([&](auto i) __attribute__((always_inline)) {
       constexpr form_line self = Form.code[i];
-      constexpr bool three = self.kind == op::select || self.kind == op::multiply_add;
-      constexpr bool two = self.kind >= op::add && self.kind <= op::multiply_add;
+      constexpr int operands = operands_of(self.kind);
       const vector x = operand(std::integral_constant<int, self.from[0]>{});
       vector y = x, z = x;
-      if constexpr (two) y = operand(std::integral_constant<int, self.from[1]>{});
-      if constexpr (three) z = operand(std::integral_constant<int, self.from[2]>{});
+      if constexpr (operands > 1) y = operand(std::integral_constant<int, self.from[1]>{});
+      if constexpr (operands > 2) z = operand(std::integral_constant<int, self.from[2]>{});
       if constexpr (self.divide)
         value[self.to] = x / scale[i];
       else

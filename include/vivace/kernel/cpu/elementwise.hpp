@@ -245,9 +245,7 @@ void elementwise(Real* to, const Real* a, const Real* b, const Real* c, std::int
     else if (to != a)
       std::memcpy(to, a, static_cast<std::size_t>(count) * sizeof(Real));
   } else {
-    constexpr bool three = Kind == op::select || Kind == op::multiply_add;
-    constexpr int operands = three ? 3 : Kind >= op::add && Kind < op::select ? 2 : 1;
-    each_vector<operands>(to, a, b, c, count, [=](vector x, vector y, vector z) __attribute__((always_inline)) {
+    each_vector<operands_of(Kind)>(to, a, b, c, count, [=](vector x, vector y, vector z) __attribute__((always_inline)) {
       return arithmetic<Kind, Real>(x, y, z, scale, shift);
     });
   }

@@ -18,12 +18,7 @@ struct line {
   Real shift = 0;
 };
 
-/// Operands that an elementwise operation reads.
-constexpr int operands_of(op kind) {
-  if (kind == op::dropout_mask) return 0;
-  if (kind == op::select || kind == op::multiply_add) return 3;
-  return kind >= op::add && kind < op::select ? 2 : 1;
-}
+/// operands_of() as a constant.
 template <op Kind>
 inline constexpr int operand_count = operands_of(Kind);
 /// True of operations that a program interprets.
