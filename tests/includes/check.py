@@ -32,7 +32,7 @@ ALLOWED = {
 
 # Libraries that stand behind headers of their own: which headers may include them.
 LIBRARIES = {
-    r"tbb/|oneapi/": r"exec/tbb\.hpp",
+    r"tbb/|oneapi/": r"exec/tbb_headers\.hpp",
     r"Eigen/|unsupported/": r"interop/eigen\.hpp",
     r"xtensor/|xtl/|xsimd/": r"interop/xtensor\.hpp",
     r"benchmark/": r"interop/google_benchmark\.hpp",

@@ -1,10 +1,4 @@
 #pragma once
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
-#include <tbb/partitioner.h>
-#include <tbb/task_arena.h>
-#include <tbb/task_group.h>
-
 #include <string>
 #include <vector>
 
@@ -12,6 +6,7 @@
 #include <vivace/core/errors.hpp>
 #include <vivace/core/parallel.hpp>
 #include <vivace/core/policy.hpp>
+#include <vivace/exec/tbb_headers.hpp>
 
 namespace vivace::inline VIVACE_TARGET {
 
