@@ -3,18 +3,13 @@
 #include <cstdint>
 
 #include <vivace/core/parallel.hpp>
+#include <vivace/kernel/cpu/conv_geometry.hpp>
 #include <vivace/kernel/cpu/gemm.hpp>
 #include <vivace/kernel/cpu/image.hpp>
 #include <vivace/kernel/cpu/tuning/conv.hpp>
+#include <vivace/kernel/cpu/winograd.hpp>
 
 namespace vivace::inline VIVACE_TARGET::kernel {
-
-/// Sizes of a two-dimensional convolution: x [batch, in_channels, height, width], w [out_channels, in_channels /
-/// groups, kernel_h, kernel_w], y [batch, out_channels, out_height, out_width].
-struct conv_geometry {
-  int batch, in_channels, height, width, out_channels, out_height, out_width;
-  int kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w, groups;
-};
 
 /// How a convolution is cut to tasks and strips, and how its workspace is divided, in elements. Depends on sizes only.
 struct conv_plan {
@@ -31,11 +26,6 @@ struct conv_plan {
   [[nodiscard]] constexpr std::int64_t slot() const { return (on_stack ? 0 : image + held) + other; }
   [[nodiscard]] constexpr std::int64_t all() const { return tables + weights + tasks * slot(); }
 };
-constexpr std::int64_t round_up(std::int64_t value, std::int64_t part) { return (value + part - 1) / part * part; }
-constexpr std::int64_t multiply_adds(const conv_geometry& g) {
-  return std::int64_t{g.batch} * g.out_channels * g.out_height * g.out_width * (g.in_channels / g.groups) * g.kernel_h *
-         g.kernel_w;
-}
 constexpr conv_plan deal_images(const conv_geometry& g, int most) {
   conv_plan plan{};
   plan.block = 1;
@@ -138,14 +128,17 @@ constexpr conv_plan plan_weight_gradient(const conv_geometry& g) {
 }
 /// Elements that conv2d needs as workspace, of float or double.
 constexpr std::int64_t conv2d_workspace(const conv_geometry& g) {
+  if (uses_winograd(g)) return winograd_workspace(g);
   return (std::max)(plan_forward<float>(g).all(), plan_forward<double>(g).all());
 }
 /// Elements that conv2d_input_gradient needs as workspace, of float or double.
 constexpr std::int64_t conv2d_input_gradient_workspace(const conv_geometry& g) {
+  if (const conv_geometry mirrored = winograd_mirrored(g); uses_winograd(mirrored)) return winograd_workspace(mirrored);
   return (std::max)(plan_input_gradient<float>(g).all(), plan_input_gradient<double>(g).all());
 }
 /// Elements that conv2d_weight_gradient needs as workspace, of float or double.
 constexpr std::int64_t conv2d_weight_gradient_workspace(const conv_geometry& g) {
+  if (uses_winograd_for_weights(g)) return winograd_weight_gradient_workspace(g);
   return (std::max)(plan_weight_gradient<float>(g).all(), plan_weight_gradient<double>(g).all());
 }
 
@@ -210,6 +203,7 @@ template <class Real>
 void conv2d(const conv_geometry& g, const Real* x, const Real* w, Real* y, const epilogue<Real>* finish,
             Real* workspace, const parallel& run) {
   using size = tuning::gemm<Real>;
+  if (uses_winograd(g)) return winograd_conv2d(g, x, w, false, y, finish, workspace, run);
   const conv_plan plan = plan_forward<Real>(g);
   const line_layout& layout = plan.layout;
   const int in = g.in_channels / g.groups, out = g.out_channels / g.groups, taps = g.kernel_h * g.kernel_w,
@@ -244,6 +238,8 @@ template <class Real>
 void conv2d_input_gradient(const conv_geometry& g, const Real* dy, const Real* w, Real* dx,
                            const epilogue<Real>* finish, Real* workspace, const parallel& run) {
   using size = tuning::gemm<Real>;
+  if (const conv_geometry mirrored = winograd_mirrored(g); uses_winograd(mirrored))
+    return winograd_conv2d(mirrored, dy, w, true, dx, finish, workspace, run);
   const conv_plan plan = plan_input_gradient<Real>(g);
   const line_layout& layout = plan.layout;
   const int in = g.in_channels / g.groups, out = g.out_channels / g.groups, taps = g.kernel_h * g.kernel_w;
@@ -318,6 +314,7 @@ template <class Real>
 void conv2d_weight_gradient(const conv_geometry& g, const Real* x, const Real* dy, Real* dw,
                             const epilogue<Real>* finish, Real* workspace, const parallel& run) {
   using size = tuning::gemm<Real>;
+  if (uses_winograd_for_weights(g)) return winograd_weight_gradient(g, x, dy, dw, finish, workspace, run);
   const conv_plan plan = plan_weight_gradient<Real>(g);
   const line_layout& layout = plan.layout;
   const int in = g.in_channels / g.groups, out = g.out_channels / g.groups, taps = g.kernel_h * g.kernel_w,

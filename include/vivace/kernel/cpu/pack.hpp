@@ -54,9 +54,16 @@ template <class Real>
                                  int columns) {
   constexpr int quads = 8 * sizeof(Real) <= VIVACE_VECTOR_BYTES ? 2 : 1;
   const int wide_rows = rows / (4 * quads) * 4 * quads, whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
-  for (int row = 0; row < wide_rows; row += 4 * quads)
+  // Few distant lines at a time: many of them may want the same place in the cache.
+  if (to_row > from_row) {
     for (int column = 0; column < whole_columns; column += 4)
-      transpose_strip<quads>(from + row * from_row + column, from_row, to + column * to_row + row, to_row);
+      for (int row = 0; row < wide_rows; row += 4 * quads)
+        transpose_strip<quads>(from + row * from_row + column, from_row, to + column * to_row + row, to_row);
+  } else {
+    for (int row = 0; row < wide_rows; row += 4 * quads)
+      for (int column = 0; column < whole_columns; column += 4)
+        transpose_strip<quads>(from + row * from_row + column, from_row, to + column * to_row + row, to_row);
+  }
   for (int row = wide_rows; row < whole_rows; row += 4)
     for (int column = 0; column < whole_columns; column += 4)
       transpose_strip<1>(from + row * from_row + column, from_row, to + column * to_row + row, to_row);
