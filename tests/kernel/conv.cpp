@@ -138,7 +138,7 @@ void compare(const vk::conv_geometry& g) {
     dw[j] += double{dy[o]} * double{x[i]}, dw_size[j] += std::abs(double{dy[o]} * double{x[i]});
   });
   // What Winograd's algorithm rounds are the values of whole tiles, even where a result sees few pixels.
-  if (vk::uses_winograd(g))
+  if (vk::winograd::serves(g))
     for (auto* size : {&y_size, &dx_size, &dw_size})
       std::fill(size->begin(), size->end(), *std::max_element(size->begin(), size->end()));
   check<Real>(y, y_size, vk::conv2d_workspace(g),
@@ -190,7 +190,7 @@ TEST_CASE_TEMPLATE("every geometry is served", Real, float, double) {
 
 TEST_CASE_TEMPLATE("three by three taps go by Winograd's algorithm", Real, float, double) {
   const auto compared = [](const vk::conv_geometry& g) {
-    CHECK(vk::uses_winograd(g));
+    CHECK(vk::winograd::serves(g));
     compare<Real>(g);
   };
   compared(geometry(1, 16, 4, 4, 16, 3, 3, 1, 1));
@@ -202,9 +202,9 @@ TEST_CASE_TEMPLATE("three by three taps go by Winograd's algorithm", Real, float
   compared(geometry(1, 16, 5, 700, 16, 3, 3, 1, 1));  // a row of tiles wider than a block
   compared(geometry(9, 100, 8, 8, 70, 3, 3, 1, 1));   // few parts of the weights' gradient
   compared(geometry(2, 136, 8, 8, 128, 3, 3, 1, 1));  // more weights than are summed at the points
-  CHECK(!vk::uses_winograd_for_weights(geometry(2, 136, 8, 8, 128, 3, 3, 1, 1)));
-  CHECK(!vk::uses_winograd(geometry(8, 64, 2, 2, 64, 3, 3, 1, 1)));  // tiles that are mostly outside
-  CHECK(!vk::uses_winograd(geometry(8, 64, 8, 8, 64, 3, 3, 2, 1)));
+  CHECK(!vk::winograd::serves_weights(geometry(2, 136, 8, 8, 128, 3, 3, 1, 1)));
+  CHECK(!vk::winograd::serves(geometry(8, 64, 2, 2, 64, 3, 3, 1, 1)));  // tiles that are mostly outside
+  CHECK(!vk::winograd::serves(geometry(8, 64, 8, 8, 64, 3, 3, 2, 1)));
 }
 
 TEST_CASE("Winograd's algorithm is at most three times as inexact as a plain sum") {
@@ -227,6 +227,28 @@ TEST_CASE("Winograd's algorithm is at most three times as inexact as a plain sum
     CHECK(of_fast < 9 * of_plain);
     MESSAGE(channels, " channels: ", std::sqrt(of_fast / of_plain), " times");
   }
+}
+
+TEST_CASE_TEMPLATE("special kernels of small networks", Real, float, double) {
+  const auto scattered = [](const vk::conv_geometry& g) {
+    CHECK(vk::plan_input_gradient<Real>(g).scatters);
+    compare<Real>(g);
+  };
+  scattered(geometry(5, 6, 14, 14, 16, 5, 5, 1, 0));
+  scattered(geometry(3, 9, 9, 12, 13, 4, 5, 1, 0));
+  scattered(geometry(2, 3, 12, 9, 20, 7, 7, 1, 1));
+  const auto few = [](const vk::conv_geometry& g) {
+    CHECK(vk::plan_weight_gradient<Real>(g).few);
+    compare<Real>(g);
+  };
+  few(geometry(9, 1, 28, 28, 6, 5, 5, 1, 2));
+  few(geometry(3, 3, 33, 17, 7, 3, 3, 2, 1));
+  few(geometry(3, 5, 20, 20, 8, 5, 4, 1, 2, 2));
+  few(geometry(2, 4, 70, 75, 5, 3, 3, 1, 1));  // in strips
+  CHECK(vk::plan_weight_gradient<Real>(geometry(2, 4, 70, 75, 5, 3, 3, 1, 1)).strips > 1);
+  CHECK(vk::plan_forward<Real>(geometry(2, 4, 70, 75, 5, 5, 5, 1, 1)).spread);
+  compare<Real>(geometry(2, 4, 70, 75, 5, 5, 5, 1, 1));
+  compare<Real>(geometry(2, 3, 21, 19, 6, 7, 7, 2, 3));
 }
 
 TEST_CASE_TEMPLATE("large images are cut to strips", Real, float, double) {

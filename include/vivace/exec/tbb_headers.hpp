@@ -8,7 +8,6 @@
 #include <x86gprintrin.h>
 #include <xmmintrin.h>
 #define _IMMINTRIN_H_INCLUDED
-#define VIVACE_LEAN_TBB
 #endif
 
 #include <tbb/blocked_range.h>
@@ -17,7 +16,6 @@
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
 
-#ifdef VIVACE_LEAN_TBB
+#if defined(_IMMINTRIN_H_INCLUDED) && !defined(_AVXINTRIN_H_INCLUDED)
 #undef _IMMINTRIN_H_INCLUDED
-#undef VIVACE_LEAN_TBB
 #endif

@@ -80,6 +80,9 @@ template <bool Table = false, class Real>
   const int vectors = (columns + lanes<Real> - 1) / lanes<Real>;
   if (rows == size::rows && columns == vectors * lanes<Real>)
     return multiply_vectors<Real, Table>(work, vectors, out, out_row, add);
+  if constexpr (Table && size::few_rows < size::rows)
+    if (rows == size::few_rows && columns == size::columns)
+      return multiply_tile<Real, size::vectors, true, false, size::few_rows>(work, out, out_row, add);
   alignas(64) Real held[size::rows * size::columns];
   if (add)
     for (int row = 0; row < rows; ++row) copy_short(held + row * size::columns, out + row * out_row, columns);

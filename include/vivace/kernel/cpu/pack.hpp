@@ -72,14 +72,15 @@ template <class Real>
       to[column * to_row + row] = from[row * from_row + column];
 }
 
-/// Copies count elements, in pieces of fixed sizes: a call of memmove would cost more than the copy.
+/// Copies count elements, in pieces of fixed sizes: a call of memmove would cost more than the copy. `to` may lie
+/// before `from` and overlap it.
 template <class Real>
 [[gnu::always_inline]] inline void copy_short(Real* to, const Real* from, std::int64_t count) {
   for (; count >= lanes<Real>; count -= lanes<Real>, to += lanes<Real>, from += lanes<Real>) store(to, load(from));
   if constexpr (8 < lanes<Real>)
-    if (count >= 8) std::memcpy(to, from, 8 * sizeof(Real)), count -= 8, to += 8, from += 8;
+    if (count >= 8) std::memmove(to, from, 8 * sizeof(Real)), count -= 8, to += 8, from += 8;
   if constexpr (4 < lanes<Real>)
-    if (count >= 4) std::memcpy(to, from, 4 * sizeof(Real)), count -= 4, to += 4, from += 4;
+    if (count >= 4) std::memmove(to, from, 4 * sizeof(Real)), count -= 4, to += 4, from += 4;
   for (; count > 0; --count) *to++ = *from++;
 }
 

@@ -29,18 +29,19 @@ struct tile {
 };
 
 /// Computes a tile of rows x (Vectors * lanes) elements at out, or adds it to what is there.
+/// @tparam Rows of the tile; the elements of a step lie as far apart as in the whole one
 /// @tparam Keep the vectors of b are copied, one behind the other, for the tiles below: so packing them costs no pass
-template <class Real, int Vectors, bool Table, bool Keep = false>
+template <class Real, int Vectors, bool Table, bool Keep = false, int Rows = tuning::gemm<Real>::rows>
 [[gnu::noinline]] void multiply_tile(const tile<Real>& work, Real* out, std::int64_t out_row, bool add,
                                      [[maybe_unused]] Real* kept = nullptr) {
-  constexpr int rows = tuning::gemm<Real>::rows;
+  constexpr int rows = Rows;
   const Real* a[rows];
   for (int row = 0; row < rows; ++row) a[row] = work.a[row];
   vector<Real> sum[rows][Vectors] = {};
   // The output is often cold: ask for its lines now, the sums take longer than they do to come.
   for (int row = 0; row < rows; ++row)
     for (int j = 0; j < Vectors; ++j) __builtin_prefetch(out + row * out_row + j * lanes<Real>, 1);
-  const std::int64_t a_step = Table ? rows : work.a_step, b_step = work.b_step;
+  const std::int64_t a_step = Table ? tuning::gemm<Real>::rows : work.a_step, b_step = work.b_step;
   [[maybe_unused]] const char* ahead = work.ahead != nullptr ? work.ahead : reinterpret_cast<const char*>(a[0]);
   for (std::int64_t run = 0; run < work.runs; ++run) {
     std::int64_t at_a = run * work.a_run;

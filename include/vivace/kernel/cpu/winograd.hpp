@@ -25,7 +25,8 @@ namespace winograd {
 
 inline constexpr int pixels = 4, window = 6, taps = 3;  // of a tile along one axis
 inline constexpr int points = window * window;
-inline constexpr double near = 0.70710678118654752, far = 1.41421356237309505;  // points, beside their negatives
+inline constexpr double root_half = 0.70710678118654752,
+                        root_two = 1.41421356237309505;  // points, beside their negatives
 
 /// B^T of the paper: a window of pixels to its points.
 struct from_window {
@@ -35,10 +36,10 @@ struct from_window {
     const Value near_even = d[4] - Real(2) * d[2], near_odd = d[3] - Real(2) * d[1];
     const Value far_even = d[4] - Real(0.5) * d[2], far_odd = d[3] - Real(0.5) * d[1];
     to[0] = d[4] - Real(2.5) * d[2] + d[0];
-    to[1] = near_even + Real(near) * near_odd;
-    to[2] = near_even - Real(near) * near_odd;
-    to[3] = far_even + Real(far) * far_odd;
-    to[4] = far_even - Real(far) * far_odd;
+    to[1] = near_even + Real(root_half) * near_odd;
+    to[2] = near_even - Real(root_half) * near_odd;
+    to[3] = far_even + Real(root_two) * far_odd;
+    to[4] = far_even - Real(root_two) * far_odd;
     to[5] = d[5] - Real(2.5) * d[3] + d[1];
   }
 };
@@ -50,9 +51,9 @@ struct to_pixels {
   [[gnu::always_inline]] static void apply(const Value (&m)[in], Value (&to)[out]) {
     const Value near_even = m[1] + m[2], near_odd = m[1] - m[2], far_even = m[3] + m[4], far_odd = m[3] - m[4];
     to[0] = m[0] + near_even + far_even;
-    to[1] = Real(near) * near_odd + Real(far) * far_odd;
+    to[1] = Real(root_half) * near_odd + Real(root_two) * far_odd;
     to[2] = Real(0.5) * near_even + Real(2) * far_even;
-    to[3] = Real(near / 2) * near_odd + Real(far * 2) * far_odd + m[5];
+    to[3] = Real(root_half / 2) * near_odd + Real(root_two * 2) * far_odd + m[5];
   }
 };
 
@@ -64,10 +65,10 @@ struct from_pixels {
     const Value near_even = y[0] + Real(0.5) * y[2], near_odd = y[1] + Real(0.5) * y[3];
     const Value far_even = y[0] + Real(2) * y[2], far_odd = y[1] + Real(2) * y[3];
     to[0] = y[0];
-    to[1] = near_even + Real(near) * near_odd;
-    to[2] = near_even - Real(near) * near_odd;
-    to[3] = far_even + Real(far) * far_odd;
-    to[4] = far_even - Real(far) * far_odd;
+    to[1] = near_even + Real(root_half) * near_odd;
+    to[2] = near_even - Real(root_half) * near_odd;
+    to[3] = far_even + Real(root_two) * far_odd;
+    to[4] = far_even - Real(root_two) * far_odd;
     to[5] = y[3];
   }
 };
@@ -77,8 +78,8 @@ struct from_taps {
   static constexpr int in = taps, out = window;
   template <class Real, class Value>
   [[gnu::always_inline]] static void apply(const Value (&w)[in], Value (&to)[out]) {
-    const Value near_even = Real(-2. / 3) * w[0] + Real(-1. / 3) * w[2], near_odd = Real(-2. / 3 * near) * w[1];
-    const Value far_even = Real(1. / 6) * w[0] + Real(1. / 3) * w[2], far_odd = Real(1. / 6 * far) * w[1];
+    const Value near_even = Real(-2. / 3) * w[0] + Real(-1. / 3) * w[2], near_odd = Real(-2. / 3 * root_half) * w[1];
+    const Value far_even = Real(1. / 6) * w[0] + Real(1. / 3) * w[2], far_odd = Real(1. / 6 * root_two) * w[1];
     to[0] = w[0];
     to[1] = near_even + near_odd;
     to[2] = near_even - near_odd;
@@ -95,7 +96,7 @@ struct to_taps {
   [[gnu::always_inline]] static void apply(const Value (&u)[in], Value (&to)[out]) {
     const Value near_even = u[1] + u[2], near_odd = u[1] - u[2], far_even = u[3] + u[4], far_odd = u[3] - u[4];
     to[0] = u[0] + Real(-2. / 3) * near_even + Real(1. / 6) * far_even;
-    to[1] = Real(-2. / 3 * near) * near_odd + Real(1. / 6 * far) * far_odd;
+    to[1] = Real(-2. / 3 * root_half) * near_odd + Real(1. / 6 * root_two) * far_odd;
     to[2] = u[5] + Real(-1. / 3) * near_even + Real(1. / 3) * far_even;
   }
 };
@@ -324,41 +325,38 @@ void block_to_points(const plan& cut, const block& at, view part, const Real* fr
     }
 }
 
-}  // namespace winograd
-
 /// Whether a convolution goes by Winograd's algorithm, in all its passes but the gradient of very many weights.
-constexpr bool uses_winograd(const conv_geometry& g) {
-  const auto tiles = [](int extent) { return std::int64_t{(extent + winograd::pixels - 1) / winograd::pixels}; };
+constexpr bool serves(const conv_geometry& g) {
+  const auto tiles = [](int extent) { return std::int64_t{(extent + pixels - 1) / pixels}; };
   const bool plain = g.kernel_h == 3 && g.kernel_w == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 &&
                      g.dilation_w == 1 && g.groups == 1 && g.padding_h <= 2 && g.padding_w <= 2;
-  const std::int64_t products = tiles(g.out_height) * tiles(g.out_width) * winograd::points;
+  const std::int64_t products = tiles(g.out_height) * tiles(g.out_width) * points;
   return plain && (std::min)(g.in_channels, g.out_channels) >= tuning::winograd_channels &&
          9. * g.out_height * g.out_width >= tuning::winograd_saving * static_cast<double>(products);
 }
-constexpr bool uses_winograd_for_weights(const conv_geometry& g) {
-  return uses_winograd(g) && std::int64_t{g.in_channels} * g.out_channels <= tuning::winograd_weights;
+constexpr bool serves_weights(const conv_geometry& g) {
+  return serves(g) && std::int64_t{g.in_channels} * g.out_channels <= tuning::winograd_weights;
 }
 /// The convolution that gives the gradient of the input: of the output's, with the taps turned round.
-constexpr conv_geometry winograd_mirrored(conv_geometry g) {
+constexpr conv_geometry mirrored(conv_geometry g) {
   std::swap(g.in_channels, g.out_channels);
   std::swap(g.height, g.out_height), std::swap(g.width, g.out_width);
   g.padding_h = 2 - g.padding_h, g.padding_w = 2 - g.padding_w;
   return g;
 }
-/// Elements that winograd_conv2d needs as workspace.
-constexpr std::int64_t winograd_workspace(const conv_geometry& g) {
-  const winograd::plan cut = winograd::make_plan(g);
-  return (winograd::points + 9) * cut.weights() + cut.tasks * cut.slot();
+/// Elements that conv2d needs as workspace.
+constexpr std::int64_t workspace_of(const conv_geometry& g) {
+  const plan cut = make_plan(g);
+  return (points + 9) * cut.weights() + cut.tasks * cut.slot();
 }
 
-/// y = x convolved with w, where uses_winograd(g).
+/// y = x convolved with w, where serves(g).
 /// @param turned w is that of the mirrored convolution: [in_channels][out_channels] taps, in the opposite order
-/// @param workspace winograd_workspace(g) elements
+/// @param workspace workspace_of(g) elements
 template <class Real>
-void winograd_conv2d(const conv_geometry& g, const Real* x, const Real* w, bool turned, Real* y,
-                     const epilogue<Real>* finish, Real* workspace, const parallel& given) {
-  using namespace winograd;
-  const winograd::plan cut = make_plan(g);
+void conv2d(const conv_geometry& g, const Real* x, const Real* w, bool turned, Real* y, const epilogue<Real>* finish,
+            Real* workspace, const parallel& given) {
+  const plan cut = make_plan(g);
   const parallel run = multiply_adds(g) < tuning::conv_serial ? parallel{} : given;
   const std::int64_t area = std::int64_t{g.out_height} * g.out_width;
   const matrices<Real> weights{workspace, cut.weights(), cut.out, 1};
@@ -422,28 +420,27 @@ void winograd_conv2d(const conv_geometry& g, const Real* x, const Real* w, bool 
 }
 
 /// Partial sums of a weight gradient, one for each task.
-constexpr int winograd_parts(const conv_geometry& g) {
-  const winograd::plan cut = winograd::make_plan(g);
-  const std::int64_t few = tuning::winograd_sums / (winograd::points * cut.weights());
+constexpr int parts_of_weights(const conv_geometry& g) {
+  const plan cut = make_plan(g);
+  const std::int64_t few = tuning::winograd_sums / (points * cut.weights());
   const std::int64_t parts =
       std::clamp(few, std::int64_t{tuning::winograd_least_parts}, std::int64_t{tuning::winograd_most_parts});
   return static_cast<int>((std::min)(parts, cut.blocks));
 }
-/// Elements that winograd_weight_gradient needs as workspace.
-constexpr std::int64_t winograd_weight_gradient_workspace(const conv_geometry& g) {
-  const winograd::plan cut = winograd::make_plan(g);
-  return winograd_parts(g) * (cut.slot() + winograd::points * cut.weights());
+/// Elements that weight_gradient needs as workspace.
+constexpr std::int64_t weight_gradient_workspace(const conv_geometry& g) {
+  const plan cut = make_plan(g);
+  return parts_of_weights(g) * (cut.slot() + points * cut.weights());
 }
 
-/// dw: the gradient of the weights, where uses_winograd(g): the products are summed at the points.
-/// @param workspace winograd_weight_gradient_workspace(g) elements
+/// dw: the gradient of the weights, where serves(g): the products are summed at the points.
+/// @param workspace weight_gradient_workspace(g) elements
 template <class Real>
-void winograd_weight_gradient(const conv_geometry& g, const Real* x, const Real* dy, Real* dw,
-                              const epilogue<Real>* finish, Real* workspace, const parallel& given) {
-  using namespace winograd;
-  const winograd::plan cut = make_plan(g);
+void weight_gradient(const conv_geometry& g, const Real* x, const Real* dy, Real* dw, const epilogue<Real>* finish,
+                     Real* workspace, const parallel& given) {
+  const plan cut = make_plan(g);
   const parallel run = multiply_adds(g) < tuning::conv_serial ? parallel{} : given;
-  const int parts = winograd_parts(g);
+  const int parts = parts_of_weights(g);
   const std::int64_t sum = points * cut.weights();
   Real* const first_slot = workspace + parts * sum;
   const view seen{g.in_channels, g.height, g.width, -g.padding_h, -g.padding_w, 0, 0};
@@ -492,5 +489,7 @@ void winograd_weight_gradient(const conv_geometry& g, const Real* x, const Real*
     if (finish != nullptr) (*finish)(first, channels, inner, count * 9, turned);
   });
 }
+
+}  // namespace winograd
 
 }  // namespace vivace::inline VIVACE_TARGET::kernel

@@ -13,8 +13,16 @@ inline constexpr int conv_parts = 16;
 /// them. Images are cut to strips of lines that fit.
 template <class Real>
 inline constexpr std::int64_t conv_local = 152 * 1024 / std::int64_t{sizeof(Real)};
+/// Copies of lines that are saved from which on lines are made as long as the taps reach.
+inline constexpr int conv_spread = 3;
 /// Pixels that a weight gradient sums before it goes back to memory: small images are taken several at once.
-inline constexpr std::int64_t conv_block = 512;
+inline constexpr int conv_block = 512;
+/// Filters from which on an input's gradient may be scattered: with fewer its sums are written too often.
+inline constexpr int conv_scattered = 12;
+/// Filters up to which lanes of a weight gradient are pixels, or if there are few weights, and the elements of its sums
+/// by lanes, at most.
+inline constexpr int conv_few_filters = 8, conv_few_weights = 512;
+inline constexpr std::int64_t conv_few_sums = 64 * 1024;
 /// Elements of a weight gradient that a task adds and turns; a multiple of 1024.
 inline constexpr int conv_stretch = 8 * 1024;
 /// Multiply-adds below which a convolution runs on the calling thread.

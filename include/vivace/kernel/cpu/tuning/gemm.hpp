@@ -13,6 +13,8 @@ struct gemm {
   static constexpr int rows = VIVACE_VECTOR_BYTES == 64 ? 8 : 4;
   static constexpr int vectors = VIVACE_VECTOR_BYTES == 16 ? 2 : 3;
   static constexpr int columns = vectors * lanes<Real>;
+  /// Rows of a second tile, for convolutions with few channels.
+  static constexpr int few_rows = VIVACE_VECTOR_BYTES == 64 ? 6 : rows;
   /// Depth of a packed panel.
   static constexpr int depth = 512 / int{sizeof(Real)};
   /// Rows of a block at most; a multiple of every tile height.
