@@ -1,6 +1,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include <vivace/core/parallel.hpp>
@@ -98,13 +99,29 @@ template <bool Table = false, class Real>
   }
 }
 
+/// Packs rows of A to panels of a tile's rows, `panel` elements apart.
+template <class Real>
+[[gnu::noinline]] void pack_panels(Real* panels, int panel, const Real* a, std::int64_t a_row, std::int64_t a_column,
+                                   int depth, int rows) {
+  constexpr int height = tuning::gemm<Real>::rows;
+  const int whole = a_row == 1 ? rows / height : 0;
+  // Columns one behind the other, each as a whole: a panel at a time would read every line of memory twice.
+  for (int d = 0; d < depth; ++d)
+    for (int i = 0; i < whole; ++i)
+      std::memcpy(panels + i * panel + d * height, a + d * a_column + i * height, height * sizeof(Real));
+  for (int row = whole * height; row < rows; row += height)
+    pack(panels + row / height * panel, height, a + row * a_row, a_row, a_column, depth,
+         (std::min)(height, rows - row));
+}
+
 /// Computes out[i, j] = sum over d of a[i, d] b[d, j] for a block whose packed operands fit the stack.
 template <class Real>
 [[gnu::noinline]] void multiply_block(int m, int n, int k, const Real* a, std::int64_t a_row, std::int64_t a_column,
                                       const Real* b, std::int64_t b_row, std::int64_t b_column, Real* out,
                                       std::int64_t out_row) {
   using size = tuning::gemm<Real>;
-  alignas(64) Real a_panels[size::block_rows * size::depth];
+  constexpr int gap = 64 / int{sizeof(Real)};  // between panels, which else would want the same place in the cache
+  alignas(64) Real a_panels[size::block_rows / size::rows * (size::rows * size::depth + gap)];
   alignas(64) Real b_panel[size::columns * size::depth];
   // Rows of A are streams that the prefetcher follows; columns of A are packed if more than one panel reads them.
   const bool in_place = a_column == 1 || n <= size::columns;
@@ -113,17 +130,17 @@ template <class Real>
   const int most = in_place ? size::depth * size::columns / narrow : size::depth;
   for (int from = 0; from < k; from += most) {
     const int depth = (std::min)(most, k - from);
-    if (!in_place)
-      for (int row = 0; row < m; row += size::rows)
-        pack(a_panels + row * depth, size::rows, a + row * a_row + from * a_column, a_row, a_column, depth,
-             (std::min)(size::rows, m - row));
+    const int a_panel = size::rows * depth + gap;
+    if (!in_place) pack_panels(a_panels, a_panel, a + from * a_column, a_row, a_column, depth, m);
     for (int column = 0; column < n; column += size::columns) {
       const int columns = (std::min)(size::columns, n - column);
       const int width = (columns + lanes<Real> - 1) / lanes<Real> * lanes<Real>;
       const Real* const unpacked = b + from * b_row + column * b_column;
       // The first tile can read rows of B where they lie, and packs them for the others by the way.
       const bool by_the_way = b_column == 1 && columns == size::columns && m >= size::rows;
-      if (!by_the_way) pack(b_panel, width, unpacked, b_column, b_row, depth, columns);
+      // Short rows that lie one behind the other are a panel already.
+      const bool packed = b_column == 1 && b_row == width && columns == width;
+      if (!by_the_way && !packed) pack(b_panel, width, unpacked, b_column, b_row, depth, columns);
       tile<Real> work;
       work.steps = depth;
       // The next panel's elements are asked for a few lines at a time while this one is multiplied.
@@ -139,10 +156,10 @@ template <class Real>
           prefetch(b + (next_from + begun) * b_row + next_column * b_column, b_column, b_row,
                    (std::min)(slice, next_depth - begun), (std::min)(size::columns, n - next_column));
         for (int i = 0; i < size::rows; ++i)
-          work.a[i] =
-              in_place ? a + (row + (std::min)(i, rows - 1)) * a_row + from * a_column : a_panels + row * depth + i;
-        const bool packs = by_the_way && row == 0;
-        work.b = packs ? unpacked : b_panel;
+          work.a[i] = in_place ? a + (row + (std::min)(i, rows - 1)) * a_row + from * a_column
+                               : a_panels + row / size::rows * a_panel + i;
+        const bool packs = by_the_way && !packed && row == 0;
+        work.b = packs || packed ? unpacked : b_panel;
         work.b_step = packs ? b_row : width;
         Real* const to = out + row * out_row + column;
         if (packs)
@@ -174,10 +191,15 @@ constexpr gemm_blocks cut_blocks(int m, int n, int batch, bool finished) {
       return {cut.rows, ceil(n, size::columns) * size::columns, ceil(m, cut.rows), 1};
     }
   }
-  const int down = ceil(m, size::block_rows);
+  const int panels = ceil(n, size::columns);
+  int down = ceil(m, size::block_rows);
+  if (panels <= size::block_panels) {  // a block has all columns if they are few
+    const int tall =
+        (std::min)(size::block_rows, size::block_elements / (panels * size::columns) / size::rows * size::rows);
+    down = (std::max)(ceil(m, tall), (std::min)(ceil(tuning::gemm_blocks, batch), m / (2 * tuning::gemm_whole_rows)));
+  }
   cut.rows = ceil(ceil(m, down), size::rows) * size::rows;
   cut.down = ceil(m, cut.rows);
-  const int panels = ceil(n, size::columns);
   int most = (std::min)({size::block_panels, panels, size::block_elements / (cut.rows * size::columns)});
   while (most > 1 && std::int64_t{cut.down} * ceil(panels, most) * batch < tuning::gemm_blocks) --most;
   cut.columns = (std::max)(most, 1) * size::columns;

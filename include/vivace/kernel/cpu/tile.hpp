@@ -68,6 +68,7 @@ template <class Real, int Vectors, bool Table, bool Keep = false, int Rows = tun
         for (int j = 0; j < Vectors; ++j) sum[row][j] = left * right[j] + sum[row][j];
       }
       at_a += a_step;
+      asm("" : "+r"(at_a));
       if constexpr (!Table) b += b_step;
     }
   }
