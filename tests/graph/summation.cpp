@@ -166,3 +166,20 @@ TEST_CASE("batch normalisation: two sums forward, two backward, and no copy of t
   for (const vv::command& one : plan.commands)
     if (one.kind == op::sum && one.attr.mean && one.has_program()) CHECK(one.stores == 0);
 }
+
+TEST_CASE("gradients of neighbouring slices are put side by side, in any order") {
+  const auto nodes_of = [](std::initializer_list<int> order, int gap) {
+    builder make;
+    const value x = make.parameter("x", {6, 4});
+    value loss = make.constant(0);
+    for (const int slice : order)
+      loss = loss + vv::ops::sum_to(vv::ops::square(vv::ops::slice(x, 0, 2 * slice, 2 - gap)), {}) * (slice + 1.0);
+    make.result().loss = loss.index();
+    const vv::graph training = vv::training_graph<vv::sgd>(make.take());
+    return std::pair{count(training, op::pad), count(training, op::concatenate)};
+  };
+  CHECK(nodes_of({0, 1, 2}, 0) == std::pair{0, 2});
+  CHECK(nodes_of({2, 1, 0}, 0) == std::pair{0, 2});
+  CHECK(nodes_of({1, 2}, 0) == std::pair{1, 1});
+  CHECK(nodes_of({0, 1, 2}, 1) == std::pair{3, 0});  // what lies between them gets nothing
+}

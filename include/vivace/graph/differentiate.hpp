@@ -81,7 +81,7 @@ class reverse_sweep {
   }
   constexpr void give_to(std::int32_t target, value share) {
     std::int32_t& all = adjoint_at_level(target);
-    if (all >= 0) share = graph_.handle(all) + share;
+    if (all >= 0) share = summed_.total(graph_.handle(all), share);
     all = share.index();
   }
   [[nodiscard]] constexpr bool wanted(int position) const {

@@ -1,4 +1,6 @@
 #pragma once
+#include <algorithm>
+
 #include <vivace/graph/ops.hpp>
 
 namespace vivace::inline VIVACE_TARGET {
@@ -20,6 +22,23 @@ class summation {
     if (found.index >= 0) return graph_.handle(found.index);
     const value zero = graph_.constant(0);
     return ops::broadcast(zero, dims);
+  }
+
+  /// The sum of two contributions to a gradient. Those of neighbouring slices are put side by side.
+  constexpr value total(value one, value other) {
+    const node left = graph_.at(one.index()), right = graph_.at(other.index());
+    if (left.kind != op::pad || right.kind != op::pad || left.loop != right.loop ||
+        left.attr.axes[0] != right.attr.axes[0])
+      return one + other;
+    const int axis = left.attr.axes[0];
+    const std::int32_t length = graph_.at(left.operand[0]).dims[axis], more = graph_.at(right.operand[0]).dims[axis];
+    const bool in_order = left.attr.first + length == right.attr.first;
+    if (!in_order && right.attr.first + more != left.attr.first) return one + other;
+    const value first = graph_.handle((in_order ? left : right).operand[0]);
+    const value second = graph_.handle((in_order ? right : left).operand[0]);
+    const value both = ops::concatenate(first, second, axis);
+    if (length + more == left.dims[axis]) return both;
+    return ops::pad(both, axis, (std::min)(left.attr.first, right.attr.first), left.dims[axis]);
   }
 
  private:

@@ -37,6 +37,14 @@ void compiled_program(const program_block<Real>& block) {
   const std::int64_t count = block.count;
   const Real* const head = block.head;
   for (std::int64_t at = 0; at < count; at += kernel::lanes<Real>) {
+    // Asked for ahead of the time: what the hardware fetches by itself ends at each page.
+    if constexpr (Form.head < 0) {
+      unrolled<Form.loads>([&](auto l) __attribute__((always_inline)) {
+        if constexpr (!Form.splat(l)) __builtin_prefetch(load[l] + at + far_ahead);
+      });
+      unrolled<Form.stores>([&](auto s)
+                                __attribute__((always_inline)) { __builtin_prefetch(store[s] + at + far_ahead, 1); });
+    }
     vector value[max_group + 1];
     if constexpr (Form.head >= 0) value[Form.head] = kernel::load(head + at);
     const auto operand = [&](auto code) __attribute__((always_inline)) {

@@ -65,12 +65,12 @@ constexpr std::int64_t gemm_workspace(std::int64_t m, std::int64_t n, std::int64
 }
 
 /// multiply_tile for a number of vectors known at run time.
-template <class Real, bool Table>
+template <class Real, bool Table, int Rows = tuning::gemm<Real>::rows>
 [[gnu::always_inline]] inline void multiply_vectors(const tile<Real>& work, int vectors, Real* out,
                                                     std::int64_t out_row, bool add) {
-  if (vectors == 1) return multiply_tile<Real, 1, Table>(work, out, out_row, add);
-  if (vectors == 2) return multiply_tile<Real, 2, Table>(work, out, out_row, add);
-  multiply_tile<Real, tuning::gemm<Real>::vectors, Table>(work, out, out_row, add);
+  if (vectors == 1) return multiply_tile<Real, 1, Table, false, Rows>(work, out, out_row, add);
+  if (vectors == 2) return multiply_tile<Real, 2, Table, false, Rows>(work, out, out_row, add);
+  multiply_tile<Real, tuning::gemm<Real>::vectors, Table, false, Rows>(work, out, out_row, add);
 }
 
 /// Computes the first rows x columns elements of a tile at out.
@@ -81,6 +81,8 @@ template <bool Table = false, class Real>
   const int vectors = (columns + lanes<Real> - 1) / lanes<Real>;
   if (rows == size::rows && columns == vectors * lanes<Real>)
     return multiply_vectors<Real, Table>(work, vectors, out, out_row, add);
+  if (!Table && rows == 1 && columns == vectors * lanes<Real>)
+    return multiply_vectors < Real, Table, Table ? size::rows : 1 > (work, vectors, out, out_row, add);
   if constexpr (Table && size::few_rows < size::rows)
     if (rows == size::few_rows && columns == size::columns)
       return multiply_tile<Real, size::vectors, true, false, size::few_rows>(work, out, out_row, add);
@@ -143,18 +145,9 @@ template <class Real>
       if (!by_the_way && !packed) pack(b_panel, width, unpacked, b_column, b_row, depth, columns);
       tile<Real> work;
       work.steps = depth;
-      // The next panel's elements are asked for a few lines at a time while this one is multiplied.
-      const bool last = column + size::columns >= n;
-      const int next_from = last ? from + most : from, next_column = last ? 0 : column + size::columns;
-      const int next_depth = (std::min)(most, k - next_from), tiles = (m + size::rows - 1) / size::rows;
-      const int slice = (next_depth + tiles - 1) / tiles;
       work.a_step = in_place ? a_column : size::rows;
       for (int row = 0; row < m; row += size::rows) {
         const int rows = (std::min)(size::rows, m - row);
-        const int begun = row / size::rows * slice;
-        if (begun < next_depth)
-          prefetch(b + (next_from + begun) * b_row + next_column * b_column, b_column, b_row,
-                   (std::min)(slice, next_depth - begun), (std::min)(size::columns, n - next_column));
         for (int i = 0; i < size::rows; ++i)
           work.a[i] = in_place ? a + (row + (std::min)(i, rows - 1)) * a_row + from * a_column
                                : a_panels + row / size::rows * a_panel + i;
@@ -220,6 +213,14 @@ void gemm(const gemm_arguments<Real>& given, const parallel& run) {
   }
   const int m = product.m, n = product.n, k = product.k;
   if (m <= 0 || n <= 0 || product.batch <= 0) return;
+  if (product.batch == 1 && k > 0 && m <= size::block_rows && std::int64_t{m} * n <= tuning::gemm_one_block &&
+      std::int64_t{m} * n * k <= tuning::gemm_serial) {  // no divisions to find blocks: they would take longer
+    alignas(64) Real held[tuning::gemm_one_block];
+    multiply_block(m, n, k, product.a, product.a_row, product.a_column, product.b, product.b_row, product.b_column,
+                   product.finish != nullptr ? held : product.c, n);
+    if (product.finish != nullptr) product.finish->apply(product.finish->self, 0, m * n, held);
+    return;
+  }
   const gemm_split split = split_depth(m, n, k, product.batch);
   const bool finished = product.finish != nullptr && split.parts == 1;
   const gemm_blocks cut = cut_blocks<Real>(m, n, product.batch * split.parts, finished);

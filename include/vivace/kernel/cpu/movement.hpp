@@ -79,23 +79,33 @@ void transpose(const call<Real>& self, const step_context& context) {
   }
   const std::int64_t grain = (std::max)(std::int64_t{1}, copy_grain / (inner * strip));
   for_stretches(context, items, grain, [&](std::int64_t first, std::int64_t count) {
-    for (std::int64_t item = first; item < first + count; ++item) {
-      std::int64_t rest = item;
-      std::int64_t from = 0;
-      std::int64_t to = 0;
-      const std::int64_t begin = rest % strips * strip;
-      rest /= strips;
-      for (int d = last - 1; d >= 0; --d) {
-        if (d == unit) continue;
-        from += rest % how.extent[d] * how.stride[d];
-        to += rest % how.extent[d] * stride[d];
-        rest /= how.extent[d];
-      }
+    std::int64_t digit[max_rank]{};  // of the item's number, to be counted on: divisions cost more than short runs
+    std::int64_t at_strip = first % strips, from = 0, to = 0;
+    for (std::int64_t d = last - 1, rest = first / strips; d >= 0; --d) {
+      if (d == unit) continue;
+      digit[d] = rest % how.extent[d];
+      rest /= how.extent[d];
+      from += digit[d] * how.stride[d];
+      to += digit[d] * stride[d];
+    }
+    for (; count > 0; --count) {
+      const std::int64_t begin = at_strip * strip;
       if (unit == last)
         copy_run(self.in[0].data + from, inner, self.out.data + to);
       else
         transpose_block(self.in[0].data + from + begin, how.stride[last], (std::min)(strip, how.extent[unit] - begin),
                         inner, self.out.data + to + begin * stride[unit], stride[unit]);
+      if (++at_strip < strips) continue;
+      at_strip = 0;
+      for (int d = last - 1; d >= 0; --d) {
+        if (d == unit) continue;
+        from += how.stride[d];
+        to += stride[d];
+        if (++digit[d] < how.extent[d]) break;
+        from -= digit[d] * how.stride[d];
+        to -= digit[d] * stride[d];
+        digit[d] = 0;
+      }
     }
   });
 }

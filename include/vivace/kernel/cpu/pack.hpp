@@ -84,17 +84,6 @@ template <class Real>
   for (; count > 0; --count) *to++ = *from++;
 }
 
-/// Asks for the lines of a slice of a matrix ahead of its packing.
-template <class Real>
-[[gnu::always_inline]] inline void prefetch(const Real* from, std::int64_t width_stride, std::int64_t depth_stride,
-                                            int depth, int width) {
-  constexpr int line = 64 / int{sizeof(Real)};
-  if (width_stride != 1) std::swap(width_stride, depth_stride), std::swap(width, depth);
-  if (width_stride != 1) return;
-  for (int d = 0; d < depth; ++d)
-    for (int w = 0; w < width; w += line) __builtin_prefetch(from + d * depth_stride + w, 0, 2);
-}
-
 /// Memory that will be needed soon, to be fetched in even shares beside the tiles that are multiplied before.
 template <class Real>
 struct lookahead {

@@ -15,6 +15,9 @@ inline constexpr std::int64_t copy_grain = 65536;
 /// The same for work that calls elementary functions.
 inline constexpr std::int64_t function_grain = 32768;
 
+/// Elements from what is worked on to what is asked of memory meanwhile.
+inline constexpr std::int64_t far_ahead = 512;
+
 /// Calls body(first, count) for stretches of [0, size) of `grain` items each.
 template <class Body>
 void for_stretches(const step_context& context, std::int64_t size, std::int64_t grain, Body&& body) {

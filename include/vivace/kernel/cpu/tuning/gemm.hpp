@@ -27,6 +27,8 @@ struct gemm {
 
 /// Multiply-adds below which a product runs on the calling thread: waking another costs more.
 inline constexpr std::int64_t gemm_serial = 200'000;
+/// Elements up to which a product on the calling thread is one block.
+inline constexpr int gemm_one_block = 4096;
 /// Blocks that a product should fall into where its size allows.
 inline constexpr int gemm_blocks = 6;
 /// Blocks of whole rows: their number at least, and the rows of each, as fewer do not pay for packing all of B.
