@@ -1,4 +1,4 @@
-# Installs the headers and a relocatable CMake package: find_package(vivace COMPONENTS tbb mpi cuda).
+# Installs the headers and a relocatable CMake package: find_package(vivace COMPONENTS tbb mpi cuda precompiled).
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -19,4 +19,5 @@ endforeach()
 # Before 1.0 a minor version may change the interface.
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/vivace-config-version.cmake
                                  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
-install(FILES cmake/vivace-config.cmake cmake/vivace-cudnn.cmake ${PROJECT_BINARY_DIR}/vivace-config-version.cmake DESTINATION ${package_dir})
+install(FILES cmake/vivace-config.cmake cmake/vivace-cudnn.cmake cmake/vivace-precompiled.cmake cmake/precompiled.cpp
+              ${PROJECT_BINARY_DIR}/vivace-config-version.cmake DESTINATION ${package_dir})

@@ -26,3 +26,10 @@
 #else
 #define VIVACE_HOST_DEVICE
 #endif
+
+// In front of what precompiled.hpp lists: declared, and in one file made.
+#if defined(VIVACE_PRECOMPILING)
+#define VIVACE_EXTERN
+#else
+#define VIVACE_EXTERN extern
+#endif

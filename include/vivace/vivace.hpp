@@ -9,3 +9,7 @@
 #include <vivace/nn.hpp>
 #include <vivace/optim.hpp>
 #include <vivace/train.hpp>
+
+#if defined(VIVACE_PRECOMPILED)
+#include <vivace/precompiled.hpp>
+#endif

@@ -53,6 +53,15 @@ run(${configure} -DHOW=${HOW} -DVIVACE=${VIVACE} -DFETCHCONTENT_FULLY_DISCONNECT
 run(${CMAKE_COMMAND} --build ${WORK}/build)
 run(${WORK}/build/consumer)
 
+# What is compiled once is not in the program's own file.
+run(${WORK}/build/precompiled)
+find_program(nm nm REQUIRED)
+file(GLOB_RECURSE object ${WORK}/build/CMakeFiles/precompiled.dir/precompiled.cpp.o)
+run(${nm} --demangle ${object})
+if(NOT output MATCHES " U [^\n]*::training_engine<float>::set_inputs" OR output MATCHES " [WT] [^\n]*::training_engine<float>::set_inputs")
+  message(FATAL_ERROR "vivace::precompiled leaves training_engine to each file:\n${output}")
+endif()
+
 # The consumer's own flags reach the compiler, and none of ours.
 file(READ ${WORK}/build/compile_commands.json commands)
 if(NOT commands MATCHES " -Wall -Werror" OR commands MATCHES "-march|-Wextra|-Wpedantic|-Wshadow|-Wconversion")

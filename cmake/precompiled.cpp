@@ -1,0 +1,3 @@
+// What precompiled.hpp declares.
+#define VIVACE_PRECOMPILING
+#include <vivace/precompiled.hpp>

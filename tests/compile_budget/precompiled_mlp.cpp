@@ -1,0 +1,3 @@
+// The same where vivace::precompiled has the engine and the kernels.
+#define VIVACE_PRECOMPILED
+#include "mlp.cpp"
