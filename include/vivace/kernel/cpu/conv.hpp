@@ -41,13 +41,13 @@ void conv2d(const conv_geometry& g, const Real* x, const Real* w, Real* y, const
   for_strips(g, plan, g.out_height, weights + plan.weights, run, [&](const strip<Real>& at) {
     const Real* const image = x + at.image * in * g.height * g.width;
     fill_lines(layout, in, image, at.line * g.stride_h - g.padding_h, at.count - plan.lines + layout.rows, at.lines);
-    const int pixels = (at.count - 1) * layout.columns + g.out_width;
+    const int pixels = plan.pixels(at.count, g.out_width);
     const std::int64_t first = at.image * out * area + std::int64_t{at.line} * g.out_width;
     auto next = next_lines(g, plan, in, x, at,
                            round_up(pixels, size::columns) / size::columns * (round_up(out, size::rows) / size::rows));
-    const strip_result<Real> result{at, layout.columns, g.out_width, area, finish != nullptr ? nullptr : y + first};
-    sum_taps(weights + at.group * group_weights, depth, table, out, at.lines, pixels, result.sums(), result.sums_row(),
-             next);
+    const strip_result<Real> result{at, plan.sums, g.out_width, area, finish != nullptr ? nullptr : y + first};
+    sum_taps(weights + at.group * group_weights, depth, table, out, at.lines, plan.apart, pixels, result.sums(),
+             result.sums_row(), next);
     result.close_up(out);
     if (finish != nullptr) (*finish)(first, out, area, at.count * g.out_width, at.held);
   });

@@ -19,11 +19,18 @@ struct conv_plan {
   std::int64_t image;    // padded lines of a strip
   std::int64_t held;     // results of a strip
   bool spread;           // lines reach as far as the taps
+  bool by_lines;         // a vector of sums belongs to one line
+  int sums;              // pixels of a line of sums, those between the lines with it
+  int apart;             // from the pixels of one vector of sums to those of the next
   bool on_stack;         // both lie on the stack, else in the workspace
   std::int64_t other;    // what else a task needs
   bool few;              // a weight gradient of few filters
   bool scatters;         // an input's gradient that is larger than the output's
   line_layout layout;
+  /// Sums of so many lines.
+  [[nodiscard]] constexpr int pixels(int count, int width) const {
+    return by_lines ? count * sums : (count - 1) * sums + width;
+  }
   [[nodiscard]] constexpr std::int64_t slot() const { return (on_stack ? 0 : image + held) + other; }
   [[nodiscard]] constexpr std::int64_t all() const { return tables + weights + tasks * slot(); }
 };
@@ -70,6 +77,14 @@ constexpr line_layout layout_of_input(const conv_geometry& g, bool spread) {
 }
 /// Whether copying lines for each column of taps would cost more than summing between the lines.
 constexpr bool spreads(int columns, int stride) { return columns - stride >= tuning::conv_spread; }
+/// Decides which vectors of sums there are: over all pixels in a row, or one for each line if those are fewer.
+template <class Real>
+constexpr void lay_sums(conv_plan& plan, int width, int height) {
+  const int pitch = plan.layout.columns;
+  plan.by_lines = plan.spread && width <= lanes<Real> && height * lanes<Real> < (height - 1) * pitch + width;
+  plan.sums = plan.by_lines ? lanes<Real> : pitch;
+  plan.apart = plan.by_lines ? pitch : lanes<Real>;
+}
 template <class Real>
 constexpr conv_plan plan_forward(const conv_geometry& g) {
   conv_plan plan = deal_images(g, tuning::conv_tasks);
@@ -77,7 +92,8 @@ constexpr conv_plan plan_forward(const conv_geometry& g) {
                      in = g.in_channels / g.groups;
   plan.spread = spreads(g.kernel_w, g.stride_w);
   plan.layout = layout_of_input(g, plan.spread);
-  cut_strips<Real>(plan, in, (g.kernel_h - 1) * g.dilation_h / g.stride_h, g.out_height, out * plan.layout.columns);
+  lay_sums<Real>(plan, g.out_width, g.out_height);
+  cut_strips<Real>(plan, in, (g.kernel_h - 1) * g.dilation_h / g.stride_h, g.out_height, out * plan.sums);
   plan.tables = round_up(in * taps, 16);
   plan.weights = round_up(out, 8) * taps * in * g.groups;
   return plan;
@@ -144,10 +160,11 @@ constexpr conv_plan plan_input_gradient(const conv_geometry& g) {
   plan.spread = spreads(reach + 1, 1);
   plan.layout = {
       g.out_height, g.out_width, 1, 1, plan.spread ? 1 : reach + 1, 1, first, 0, plan.spread ? wide + reach : wide};
+  lay_sums<Real>(plan, wide, (g.height + g.stride_h - 1) / g.stride_h);
   // Where there are phases, they are computed apart and then woven together.
   const bool phased = g.stride_h > 1 || g.stride_w > 1;
   cut_strips<Real>(plan, out, rows.last() - rows.first(), (g.height + g.stride_h - 1) / g.stride_h,
-                   in * g.stride_h * (g.stride_w * plan.layout.columns + (phased ? g.width : 0)));
+                   in * g.stride_h * (g.stride_w * plan.sums + (phased ? g.width : 0)));
   return plan;
 }
 

@@ -12,17 +12,20 @@ namespace vivace::inline VIVACE_TARGET::kernel {
 
 /// out[o, pixel] = sum over d of weights[o, d] * lines[table[d] + pixel].
 /// @param weights panels [outputs / rows][depth][rows]
+/// @param apart from the pixels of one vector to those of the next
 /// @param next what to fetch meanwhile, a share for each tile
 template <class Real>
 [[gnu::noinline]] void sum_taps(const Real* weights, int depth, const std::int32_t* table, int outputs,
-                                const Real* lines, int pixels, Real* out, std::int64_t out_row, lookahead<Real>& next) {
+                                const Real* lines, int apart, int pixels, Real* out, std::int64_t out_row,
+                                lookahead<Real>& next) {
   using size = tuning::gemm<Real>;
   tile<Real> work{};
+  work.b_vector = apart;
   work.steps = depth;
   work.table = table;
   for (int from = 0; from < pixels; from += size::columns) {
     const int columns = (std::min)(size::columns, pixels - from);
-    work.b = lines + from;
+    work.b = lines + from / lanes<Real> * apart;
     for (int output = 0; output < outputs; output += size::rows) {
       work.a[0] = weights + std::int64_t{output} * depth;
       next.feed(work);

@@ -114,19 +114,19 @@ void conv2d_input_gradient(const conv_geometry& g, const Real* dy, const Real* w
     fill_lines(layout, out, dy + at.image * out * g.out_height * g.out_width, at.line + rows.first(),
                at.count - plan.lines + layout.rows, at.lines);
     const int line = at.line * g.stride_h, lines = (std::min)(at.count * g.stride_h, g.height - line);
-    const int pixels = (at.count - 1) * layout.columns + wide;
+    const int pixels = plan.pixels(at.count, wide);
     const std::int64_t first = at.image * in * area + std::int64_t{line} * g.width;
     Real* const to = finish != nullptr ? at.held : dx + first;
     const std::int64_t to_row = finish != nullptr ? std::int64_t{lines} * g.width : area;
-    const strip_result<Real> result{at, layout.columns, g.width, area, finish != nullptr ? nullptr : dx + first};
+    const strip_result<Real> result{at, plan.sums, g.width, area, finish != nullptr ? nullptr : dx + first};
     Real* const sums = phased ? at.held + std::int64_t{in} * g.stride_h * plan.lines * g.width : result.sums();
-    const std::int64_t sums_row = phased ? std::int64_t{at.count} * layout.columns : result.sums_row();
+    const std::int64_t sums_row = phased ? std::int64_t{at.count} * plan.sums : result.sums_row();
     auto next =
         next_lines(g, plan, out, dy, at,
                    round_up(pixels, size::columns) / size::columns * (panels / size::rows) * g.stride_h * g.stride_w);
     for_phases([&](int phase, int before, int count) {
       sum_taps(weights + at.group * group_weights + panels * before * out, out * count, table + before * out, in,
-               at.lines, pixels, sums + phase * in * sums_row, sums_row, next);
+               at.lines, plan.apart, pixels, sums + phase * in * sums_row, sums_row, next);
     });
     if (!phased) {
       result.close_up(in);
@@ -134,7 +134,7 @@ void conv2d_input_gradient(const conv_geometry& g, const Real* dy, const Real* w
       for (int channel = 0; channel < in; ++channel)
         for (int h = 0; h < lines; ++h) {
           const int phase = (line + h + g.padding_h) % g.stride_h * g.stride_w;
-          join_phases(sums + (std::int64_t{phase} * in + channel) * sums_row + h / g.stride_h * layout.columns,
+          join_phases(sums + (std::int64_t{phase} * in + channel) * sums_row + h / g.stride_h * plan.sums,
                       in * sums_row, g.stride_w, g.padding_w, g.width, to + channel * to_row + h * g.width);
         }
     }

@@ -23,6 +23,7 @@ struct tile {
   std::int64_t runs = 1;
   std::int64_t a_run = 0, b_run = 0;
   const std::int32_t* table = nullptr;  // offsets of b by step
+  std::int64_t b_vector = lanes<Real>;  // with a table: from one vector of b to the next
   // With a table: what to fetch meanwhile, so many bytes at each step; in one go it would fill the queue of loads.
   const char* ahead = nullptr;
   std::int64_t ahead_step = 0;
@@ -55,7 +56,7 @@ template <class Real, int Vectors, bool Table, bool Keep = false, int Rows = tun
       }
       vector<Real> right[Vectors];
 #pragma GCC unroll 4
-      for (int j = 0; j < Vectors; ++j) right[j] = load(b + j * lanes<Real>);
+      for (int j = 0; j < Vectors; ++j) right[j] = load(b + j * (Table ? work.b_vector : lanes<Real>));
       if constexpr (Keep) {
 #pragma GCC unroll 4
         for (int j = 0; j < Vectors; ++j) store(kept + j * lanes<Real>, right[j]);
