@@ -116,6 +116,12 @@ class program_runner {
     for (Real& each : line) each = value;
     for (std::int64_t i = 0; i < count; i += line_size) std::memcpy(to + i, line, sizeof line);
   }
+  /// Copies a run, which may be short: lines of fixed size take no call.
+  static void copy(Real* to, const Real* from, std::int64_t count) {
+    std::int64_t i = 0;
+    for (; i + line_size <= count; i += line_size) std::memcpy(to + i, from + i, line_size * sizeof(Real));
+    if (i < count) std::memcpy(to + i, from + i, static_cast<std::size_t>(count - i) * sizeof(Real));
+  }
   /// Finds the next elements of a load, repeated as its pattern says: where they lie, or else copied.
   void spread(int l, std::int64_t count) {
     const Real* const from = body_.load[l].data;
@@ -139,7 +145,7 @@ class program_runner {
       if (repeated)
         fill(to, from[at], run);
       else
-        std::memcpy(to, from + at, static_cast<std::size_t>(run) * sizeof(Real));
+        copy(to, from + at, run);
       to += run;
     });
     load_[l] = loaded_[l];

@@ -148,9 +148,12 @@ template <class Real>
       work.a_step = in_place ? a_column : size::rows;
       for (int row = 0; row < m; row += size::rows) {
         const int rows = (std::min)(size::rows, m - row);
-        for (int i = 0; i < size::rows; ++i)
-          work.a[i] = in_place ? a + (row + (std::min)(i, rows - 1)) * a_row + from * a_column
-                               : a_panels + row / size::rows * a_panel + i;
+        const Real* from_a = in_place ? a + row * a_row + from * a_column : a_panels + row / size::rows * a_panel;
+        const int real = in_place ? rows : size::rows;  // the last row stands for those that a tile has beyond
+        for (int i = 0; i < size::rows; ++i) {
+          work.a[i] = from_a;
+          if (i + 1 < real) from_a += in_place ? a_row : 1;
+        }
         const bool packs = by_the_way && !packed && row == 0;
         work.b = packs || packed ? unpacked : b_panel;
         work.b_step = packs ? b_row : width;
