@@ -173,11 +173,12 @@ struct gemm_blocks {
 };
 /// @param finished an epilogue takes the result
 template <class Real>
-constexpr gemm_blocks cut_blocks(int m, int n, int batch, bool finished) {
+constexpr gemm_blocks cut_blocks(int m, int n, int k, int batch, bool finished) {
   using size = tuning::gemm<Real>;
   const auto ceil = [](int whole, int part) { return (whole + part - 1) / part; };
   gemm_blocks cut{};
-  if (finished) {
+  // Where B does not stay in the cache, it is read once and not for each block of rows.
+  if (finished && (m > size::block_rows || std::int64_t{k} * n <= tuning::gemm_cached<Real>)) {
     // Whole rows: what an epilogue reads and writes is one stream, which the hardware fetches ahead of the time.
     const int few = ceil(m, ceil(tuning::gemm_whole_blocks, batch)) / size::rows * size::rows;
     const int most = (std::min)({size::block_rows, size::block_elements / n / size::rows * size::rows, few});
@@ -226,7 +227,7 @@ void gemm(const gemm_arguments<Real>& given, const parallel& run) {
   }
   const gemm_split split = split_depth(m, n, k, product.batch);
   const bool finished = product.finish != nullptr && split.parts == 1;
-  const gemm_blocks cut = cut_blocks<Real>(m, n, product.batch * split.parts, finished);
+  const gemm_blocks cut = cut_blocks<Real>(m, n, k, product.batch * split.parts, finished);
   const std::int64_t area = std::int64_t{m} * n;
   const std::int64_t tasks = std::int64_t{cut.down} * cut.across * product.batch * split.parts;
   const bool alone = tuning::gemm_serial > area * k * product.batch;  // `batch <` is a template to clang

@@ -31,6 +31,9 @@ inline constexpr std::int64_t gemm_serial = 200'000;
 inline constexpr int gemm_one_block = 4096;
 /// Blocks that a product should fall into where its size allows.
 inline constexpr int gemm_blocks = 6;
+/// Elements of B that stay in the second-level cache beside all else.
+template <class Real>
+inline constexpr std::int64_t gemm_cached = 384 * 1024 / std::int64_t{sizeof(Real)};
 /// Blocks of whole rows: their number at least, and the rows of each, as fewer do not pay for packing all of B.
 inline constexpr int gemm_whole_blocks = 4;
 inline constexpr int gemm_whole_rows = 32;
