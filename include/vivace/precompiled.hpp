@@ -34,7 +34,6 @@ VIVACE_EXTERN template void slice(const call<float>&, const step_context&);
 VIVACE_EXTERN template void pad(const call<float>&, const step_context&);
 VIVACE_EXTERN template void concatenate(const call<float>&, const step_context&);
 VIVACE_EXTERN template void sum(const call<float>&, const step_context&);
-VIVACE_EXTERN template void max(const call<float>&, const step_context&);
 VIVACE_EXTERN template void matmul(const call<float>&, const step_context&);
 VIVACE_EXTERN template void conv2d(const call<float>&, const step_context&);
 VIVACE_EXTERN template void conv2d_input_gradient(const call<float>&, const step_context&);

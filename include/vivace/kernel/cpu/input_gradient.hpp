@@ -59,6 +59,50 @@ void scatter_gradient(const conv_geometry& g, const Real* dy, const Real* w, Rea
   });
 }
 
+/// Calls body(phase, taps of earlier phases, taps of this) for the phases that an image falls into, stride_h * stride_w
+/// of them.
+template <class Body>
+constexpr void for_phases(const conv_geometry& g, Body&& body) {
+  const phase_axis rows = rows_of(g), columns = columns_of(g);
+  for (int phase = 0, first = 0; phase < g.stride_h * g.stride_w; ++phase) {
+    int count = 0;
+    for (int tap = 0; tap < g.kernel_h * g.kernel_w; ++tap)
+      count += rows.sees(phase / g.stride_w, tap / g.kernel_w) && columns.sees(phase % g.stride_w, tap % g.kernel_w);
+    body(phase, first, count);
+    first += count;
+  }
+}
+
+/// Packs the weights that each phase sees, and notes where the lines of each lie.
+template <class Real>
+void pack_phases(const conv_geometry& g, const conv_plan& plan, const Real* w, std::int32_t* table, Real* weights) {
+  using size = tuning::gemm<Real>;
+  const int in = g.in_channels / g.groups, out = g.out_channels / g.groups, taps = g.kernel_h * g.kernel_w;
+  const phase_axis rows = rows_of(g), columns = columns_of(g);
+  const std::int64_t panels = round_up(in, size::rows);
+  for_phases(g, [&](int phase, int first, int count) {
+    const int phase_h = phase / g.stride_w, phase_w = phase % g.stride_w;
+    for (int tap = 0, at = 0; tap < taps; ++tap) {
+      if (!rows.sees(phase_h, tap / g.kernel_w) || !columns.sees(phase_w, tap % g.kernel_w)) continue;
+      const int reach = columns.line(phase_w, tap % g.kernel_w) - columns.first();
+      const std::int64_t offset =
+          plan.layout.offset(rows.line(phase_h, tap / g.kernel_w) - rows.first(), plan.spread ? 0 : reach) +
+          (plan.spread ? reach : 0);
+      for (int channel = 0; channel < out; ++channel)
+        table[first * out + channel * count + at] = static_cast<std::int32_t>(channel * plan.layout.plane() + offset);
+      for (int group = 0; group < g.groups; ++group) {
+        Real* to = weights + group * (plan.weights / g.groups) + panels * first * out + at * size::rows;
+        const Real* from = w + std::int64_t{group} * out * in * taps + tap;
+        for (int input = 0; input < panels; ++input)
+          for (int channel = 0; channel < out; ++channel)
+            to[(std::int64_t{input / size::rows * out + channel} * count) * size::rows + input % size::rows] =
+                input < in ? from[(std::int64_t{channel} * in + input) * taps] : Real{};
+      }
+      ++at;
+    }
+  });
+}
+
 /// dx: the gradient of the input for the gradient dy of the output. An image falls into stride_h * stride_w phases,
 /// each of which sees a fixed subset of the taps.
 /// @param workspace conv2d_input_gradient_workspace(g) elements
@@ -71,47 +115,16 @@ void conv2d_input_gradient(const conv_geometry& g, const Real* dy, const Real* w
   const conv_plan plan = plan_input_gradient<Real>(g);
   if (plan.scatters) return scatter_gradient(g, dy, w, dx, finish, workspace, run);
   const line_layout& layout = plan.layout;
-  const int in = g.in_channels / g.groups, out = g.out_channels / g.groups, taps = g.kernel_h * g.kernel_w;
-  const phase_axis rows = rows_of(g), columns = columns_of(g);
-  auto* table = reinterpret_cast<std::int32_t*>(workspace);
-  Real* weights = workspace + plan.tables;
+  const int in = g.in_channels / g.groups, out = g.out_channels / g.groups;
+  auto* const table = reinterpret_cast<std::int32_t*>(workspace);
+  Real* const weights = workspace + plan.tables;
   const std::int64_t group_weights = plan.weights / g.groups, panels = round_up(in, size::rows),
                      area = std::int64_t{g.height} * g.width;
-  // Calls body(phase, taps of earlier phases, taps of this).
-  const auto for_phases = [&](auto&& body) {
-    for (int phase = 0, first = 0; phase < g.stride_h * g.stride_w; ++phase) {
-      int count = 0;
-      for (int tap = 0; tap < taps; ++tap)
-        count += rows.sees(phase / g.stride_w, tap / g.kernel_w) && columns.sees(phase % g.stride_w, tap % g.kernel_w);
-      body(phase, first, count);
-      first += count;
-    }
-  };
-  for_phases([&](int phase, int first, int count) {
-    const int phase_h = phase / g.stride_w, phase_w = phase % g.stride_w;
-    for (int tap = 0, at = 0; tap < taps; ++tap) {
-      if (!rows.sees(phase_h, tap / g.kernel_w) || !columns.sees(phase_w, tap % g.kernel_w)) continue;
-      const int reach = columns.line(phase_w, tap % g.kernel_w) - columns.first();
-      const std::int64_t offset =
-          layout.offset(rows.line(phase_h, tap / g.kernel_w) - rows.first(), plan.spread ? 0 : reach) +
-          (plan.spread ? reach : 0);
-      for (int channel = 0; channel < out; ++channel)
-        table[first * out + channel * count + at] = static_cast<std::int32_t>(channel * layout.plane() + offset);
-      for (int group = 0; group < g.groups; ++group) {
-        Real* to = weights + group * group_weights + panels * first * out + at * size::rows;
-        const Real* from = w + std::int64_t{group} * out * in * taps + tap;
-        for (int input = 0; input < panels; ++input)
-          for (int channel = 0; channel < out; ++channel)
-            to[(std::int64_t{input / size::rows * out + channel} * count) * size::rows + input % size::rows] =
-                input < in ? from[(std::int64_t{channel} * in + input) * taps] : Real{};
-      }
-      ++at;
-    }
-  });
+  pack_phases(g, plan, w, table, weights);
   const bool phased = g.stride_h > 1 || g.stride_w > 1;
   const int height = (g.height + g.stride_h - 1) / g.stride_h, wide = (g.width + g.stride_w - 1) / g.stride_w;
   for_strips(g, plan, height, weights + plan.weights, run, [&](const strip<Real>& at) {
-    fill_lines(layout, out, dy + at.image * out * g.out_height * g.out_width, at.line + rows.first(),
+    fill_lines(layout, out, dy + at.image * out * g.out_height * g.out_width, at.line + rows_of(g).first(),
                at.count - plan.lines + layout.rows, at.lines);
     const int line = at.line * g.stride_h, lines = (std::min)(at.count * g.stride_h, g.height - line);
     const int pixels = plan.pixels(at.count, wide);
@@ -124,7 +137,7 @@ void conv2d_input_gradient(const conv_geometry& g, const Real* dy, const Real* w
     auto next =
         next_lines(g, plan, out, dy, at,
                    round_up(pixels, size::columns) / size::columns * (panels / size::rows) * g.stride_h * g.stride_w);
-    for_phases([&](int phase, int before, int count) {
+    for_phases(g, [&](int phase, int before, int count) {
       sum_taps(weights + at.group * group_weights + panels * before * out, out * count, table + before * out, in,
                at.lines, plan.apart, pixels, sums + phase * in * sums_row, sums_row, next);
     });
