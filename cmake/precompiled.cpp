@@ -1,3 +1,3 @@
-// What precompiled.hpp declares.
+// What train/precompiled.hpp declares.
 #define VIVACE_PRECOMPILING
-#include <vivace/precompiled.hpp>
+#include <vivace/train/precompiled.hpp>

@@ -27,7 +27,7 @@
 #define VIVACE_HOST_DEVICE
 #endif
 
-// In front of what precompiled.hpp lists: declared, and in one file made.
+// In front of what train/precompiled.hpp lists: declared, and in one file made.
 #if defined(VIVACE_PRECOMPILING)
 #define VIVACE_EXTERN
 #else

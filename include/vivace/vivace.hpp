@@ -11,5 +11,5 @@
 #include <vivace/train.hpp>
 
 #if defined(VIVACE_PRECOMPILED)
-#include <vivace/precompiled.hpp>
+#include <vivace/train/precompiled.hpp>
 #endif
