@@ -9,7 +9,4 @@
 #include <vivace/nn.hpp>
 #include <vivace/optim.hpp>
 #include <vivace/train.hpp>
-
-#if defined(VIVACE_PRECOMPILED)
 #include <vivace/train/precompiled.hpp>
-#endif

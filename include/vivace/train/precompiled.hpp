@@ -1,8 +1,8 @@
 #pragma once
 /// @file
 /// What knows no network - the engine, the loader of batches, the kernels - in single precision, to be compiled once
-/// for a program and not for each of its files: `vivace.hpp` includes this where VIVACE_PRECOMPILED is defined, and
-/// cmake/precompiled.cpp makes what is declared here. CMake's target vivace::precompiled does both.
+/// for a program and not for each of its files: declared here where VIVACE_PRECOMPILED is defined, and made by
+/// cmake/precompiled.cpp. CMake's target vivace::precompiled does both.
 
 #include <vivace/data/dataset.hpp>
 #include <vivace/data/loader.hpp>
@@ -12,6 +12,7 @@
 #include <vivace/kernel/program.hpp>
 #include <vivace/train/engine.hpp>
 
+#if defined(VIVACE_PRECOMPILED) || defined(VIVACE_PRECOMPILING)
 namespace vivace::inline VIVACE_TARGET {
 
 VIVACE_EXTERN template class bound_plan<float>;
@@ -113,3 +114,4 @@ VIVACE_EXTERN template void elementwise<op::dropout_mask>(float*, const float*, 
 }  // namespace cpu
 
 }  // namespace vivace::inline VIVACE_TARGET
+#endif
