@@ -194,14 +194,18 @@ TEST_CASE_TEMPLATE("three by three taps go by Winograd's algorithm", Real, float
     compare<Real>(g);
   };
   compared(geometry(1, 16, 4, 4, 16, 3, 3, 1, 1));
-  compared(geometry(37, 16, 8, 8, 32, 3, 3, 1, 1));   // blocks of several images, the last one short
-  compared(geometry(3, 17, 9, 14, 35, 3, 3, 1, 1));   // neither whole vectors of channels nor whole tiles
-  compared(geometry(2, 16, 10, 12, 48, 3, 3, 1, 0));  // no padding: the gradient of the input has 2
-  compared(geometry(2, 48, 7, 11, 16, 3, 3, 1, 2));   // and the other way round
-  compared(geometry(1, 16, 70, 67, 16, 3, 3, 1, 1));  // an image in several blocks
-  compared(geometry(1, 16, 5, 700, 16, 3, 3, 1, 1));  // a row of tiles wider than a block
-  compared(geometry(9, 100, 8, 8, 70, 3, 3, 1, 1));   // few parts of the weights' gradient
-  compared(geometry(2, 136, 8, 8, 128, 3, 3, 1, 1));  // more weights than are summed at the points
+  compared(geometry(37, 16, 8, 8, 32, 3, 3, 1, 1));         // blocks of several images, the last one short
+  compared(geometry(3, 17, 9, 14, 35, 3, 3, 1, 1));         // neither whole vectors of channels nor whole tiles
+  compared(geometry(2, 16, 10, 12, 48, 3, 3, 1, 0));        // no padding: the gradient of the input has 2
+  compared(geometry(2, 48, 7, 11, 16, 3, 3, 1, 2));         // and the other way round
+  compared(geometry(1, 16, 70, 67, 16, 3, 3, 1, 1));        // an image in several blocks
+  compared(geometry(1, 16, 5, 700, 16, 3, 3, 1, 1));        // a row of tiles wider than a block
+  compared(geometry(9, 100, 8, 8, 70, 3, 3, 1, 1));         // few parts of the weights' gradient
+  compared(geometry(2, 136, 8, 8, 128, 3, 3, 1, 1));        // more weights than are summed at the points
+  const auto wide = geometry(2, 16, 8, 8, 16, 3, 3, 1, 3);  // the gradient of the input alone, with a padding of -1
+  CHECK(!vk::winograd::serves(wide));
+  CHECK(vk::winograd::serves(vk::winograd::mirrored(wide)));
+  compare<Real>(wide);
   CHECK(!vk::winograd::serves_weights(geometry(2, 136, 8, 8, 128, 3, 3, 1, 1)));
   CHECK(!vk::winograd::serves(geometry(8, 64, 2, 2, 64, 3, 3, 1, 1)));  // tiles that are mostly outside
   CHECK(!vk::winograd::serves(geometry(8, 64, 8, 8, 64, 3, 3, 2, 1)));

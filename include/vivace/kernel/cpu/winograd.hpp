@@ -152,7 +152,7 @@ template <class Real>
 }
 
 /// Brings tiles in a row to their points: to[point * plane + tile * next].
-/// @param step pixels from one tile to the next
+/// @param columns pixels of a line
 template <class Rule, class Real>
 [[gnu::noinline]] void to_points(const Real* from, int columns, int tiles, Real* to, std::int64_t plane,
                                  std::int64_t next) {
