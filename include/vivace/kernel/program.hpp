@@ -99,8 +99,11 @@ class program_runner {
       const bound_load<Real>& load = body_.load[l];
       if (load.full) continue;
       if (!load.splat) {
-        walk_[l].start(load.spread, first);
         constant_[l] = 0;
+        if (repeats_row(load.spread))
+          place_[l] = first % load.spread.extent[1];
+        else
+          walk_[l].start(load.spread, first);
       } else if (body_.whole != nullptr) {
         load_[l] = load.data == nullptr ? &load.literal : load.data;
       } else if (longer) {
@@ -126,6 +129,7 @@ class program_runner {
   void spread(int l, std::int64_t count) {
     const Real* const from = body_.load[l].data;
     const pattern& how = body_.load[l].spread;
+    if (repeats_row(how)) return spread_row(l, count, how.extent[1]);
     const bool repeated = how.repeated[how.rank - 1];
     const std::int64_t place = walk_[l].place();
     if (walk_[l].run() >= count) {
@@ -150,6 +154,27 @@ class program_runner {
     });
     load_[l] = loaded_[l];
     constant_[l] = 0;
+  }
+
+  /// True for one row again and again, such as a bias.
+  static bool repeats_row(const pattern& how) { return how.rank == 2 && how.repeated[0] && !how.repeated[1]; }
+  /// The same for such a load. A block's copies serve the next block, too, if that begins at the same place of the row.
+  void spread_row(int l, std::int64_t count, std::int64_t row) {
+    const Real* const from = body_.load[l].data;
+    const std::int64_t place = place_[l];
+    if (row - place >= count) {
+      load_[l] = from + place;
+    } else {
+      if (constant_[l] < count || begun_[l] != place) {
+        std::int64_t done = (std::min)(row - place, count);
+        copy(loaded_[l], from + place, done);
+        for (; done < count; done += row) copy(loaded_[l] + done, from, (std::min)(row, count - done));
+        constant_[l] = count;
+        begun_[l] = place;
+      }
+      load_[l] = loaded_[l];
+    }
+    place_[l] = (place + count) % row;
   }
 
   [[nodiscard]] const Real* operand(std::int16_t code) const { return code >= 0 ? value_[code] : load_[-1 - code]; }
@@ -190,8 +215,8 @@ class program_runner {
     }
     const std::int64_t rest = count % lanes;
     const std::int64_t vectors = count - rest;
-    program_block<Real> block{.load = load_, .head = head, .store = to, .code = body_.code, .count = vectors,
-                              .samples = context_.samples};
+    program_block<Real> block{
+        .load = load_, .head = head, .store = to, .code = body_.code, .count = vectors, .samples = context_.samples};
     if (vectors > 0) body_.whole(block);
     if (rest > 0) run_rest(block, vectors, rest);
   }
@@ -216,7 +241,8 @@ class program_runner {
     block.store = store;
     block.count = lanes;
     body_.whole(block);
-    for (int s = 0; s < stores; ++s) std::memcpy(to[s] + first, store[s], static_cast<std::size_t>(count) * sizeof(Real));
+    for (int s = 0; s < stores; ++s)
+      std::memcpy(to[s] + first, store[s], static_cast<std::size_t>(count) * sizeof(Real));
   }
 
   static constexpr int line_size = 64 / int{sizeof(Real)};
@@ -228,9 +254,11 @@ class program_runner {
   Real* home_[max_group + 1]{};       // where a register is memory
   const Real* value_[max_group + 1];  // where each register's block is; the rest is written before it is read
   const Real* load_[max_loads];
-  // Of loads that are repeated: the elements that come next, and how many hold one value, which lies where.
+  // Of loads that are repeated: the elements that come next, and how many hold one value, which lies where; of a row
+  // that is repeated, how many hold copies of it, from where, and where the next element lies.
   run_walker walk_[max_loads];
   std::int64_t constant_[max_loads];
+  std::int64_t begun_[max_loads];
   std::int64_t place_[max_loads];
   alignas(64) Real register_[max_group + 1][block_size<Real> + line_size];
   alignas(64) Real loaded_[max_loads][block_size<Real> + line_size];
