@@ -49,6 +49,7 @@ inline constexpr std::int64_t sum_grain = 32768;
 
 /// Parts that one problem falls into: few enough that adding them costs little.
 constexpr std::int64_t parts_of(const reduction& work) {
+  if (work.size < 2 * sum_grain) return 1;  // no divisions for small sums
   const std::int64_t parts = (std::min)(work.size / sum_grain, work.size / work.results / 8);
   return (std::max)(std::int64_t{1}, (std::min)(parts, sum_parts));
 }

@@ -37,7 +37,11 @@ template <class Real, int Vectors, bool Table, bool Keep = false, int Rows = tun
                                      [[maybe_unused]] Real* kept = nullptr) {
   constexpr int rows = Rows;
   const Real* a[rows];
-  for (int row = 0; row < rows; ++row) a[row] = work.a[row];
+#pragma GCC unroll 8
+  for (int row = 0; row < rows; ++row) {
+    a[row] = work.a[row];
+    asm("" : "+r"(a[row]));  // one by one, as they were written: a vector of them would wait for memory
+  }
   vector<Real> sum[rows][Vectors] = {};
   // The output is often cold: ask for its lines now, the sums take longer than they do to come.
   for (int row = 0; row < rows; ++row)
