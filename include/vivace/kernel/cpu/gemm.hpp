@@ -81,8 +81,9 @@ template <bool Table = false, class Real>
   const int vectors = (columns + lanes<Real> - 1) / lanes<Real>;
   if (rows == size::rows && columns == vectors * lanes<Real>)
     return multiply_vectors<Real, Table>(work, vectors, out, out_row, add);
-  if (!Table && rows == 1 && columns == vectors * lanes<Real>)
-    return multiply_vectors < Real, Table, Table ? size::rows : 1 > (work, vectors, out, out_row, add);
+  if constexpr (!Table)
+    if (rows == 1 && columns == vectors * lanes<Real>)
+      return multiply_vectors<Real, false, 1>(work, vectors, out, out_row, add);
   if constexpr (Table && size::few_rows < size::rows)
     if (rows == size::few_rows && columns == size::columns)
       return multiply_tile<Real, size::vectors, true, false, size::few_rows>(work, out, out_row, add);

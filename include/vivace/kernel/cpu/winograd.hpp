@@ -11,6 +11,7 @@
 #include <vivace/kernel/cpu/tuning/conv.hpp>
 #include <vivace/kernel/cpu/tuning/winograd.hpp>
 #include <vivace/kernel/cpu/vector.hpp>
+#include <vivace/kernel/cpu/weight_sums.hpp>
 
 /// @file
 /// Convolutions of 3x3 taps by Winograd's minimal filtering F(4x4, 3x3) (Lavin and Gray, arXiv:1509.09308): a tile of
@@ -430,7 +431,7 @@ constexpr int parts_of_weights(const conv_geometry& g) {
 /// Elements that weight_gradient needs as workspace.
 constexpr std::int64_t weight_gradient_workspace(const conv_geometry& g) {
   const plan cut = make_plan(g);
-  return parts_of_weights(g) * (cut.slot() + points * cut.weights());
+  return parts_of_weights(g) * (cut.slot() + points * cut.weights()) + 9 * cut.weights();
 }
 
 /// dw: the gradient of the weights, where serves(g): the products are summed at the points.
@@ -462,32 +463,25 @@ void weight_gradient(const conv_geometry& g, const Real* x, const Real* dy, Real
       add = true;
     });
   });
-  // Adds the parts, brings some channels back to taps, and turns them: dw is [out][in][tap].
-  const int inner = g.in_channels * 9, some = (std::max)(1, tuning::conv_stretch / (9 * cut.out));
-  const int wide = (std::min)(cut.out, tuning::conv_stretch / 64);
-  const int cuts = (g.in_channels + some - 1) / some, across = (cut.out + wide - 1) / wide;
-  run(std::int64_t{cuts} * across, [&](std::int64_t task) {
-    alignas(64) Real held[tuning::conv_stretch];
-    alignas(64) Real turned[tuning::conv_stretch];
-    const int begin = static_cast<int>(task % cuts) * some, count = (std::min)(some, g.in_channels - begin);
-    const int column = static_cast<int>(task / cuts) * wide, channels = (std::min)(wide, g.out_channels - column);
-    for (int in = 0; in < count; ++in)
-      for (int at = 0; at < channels; at += lanes<Real>) {
-        const Real* const from = workspace + std::int64_t{begin + in} * cut.out + column + at;
-        transform<to_taps, Real>(
-            [&](int row, int col) {
-              const Real* const first = from + (row * window + col) * cut.weights();
-              vector<Real> value = load(first);
-              for (int part = 1; part < parts; ++part) value += load(first + part * sum);
-              return value;
-            },
-            [&](int row, int col, vector<Real> value) { store(held + (in * 9 + row * 3 + col) * wide + at, value); });
-      }
-    const std::int64_t first = std::int64_t{column} * inner + begin * 9;
-    transpose(held, wide, finish != nullptr ? turned : dw + first, finish != nullptr ? count * 9 : inner, count * 9,
-              channels);
-    if (finish != nullptr) (*finish)(first, channels, inner, count * 9, turned);
+  // Adds the parts and brings them back to taps.
+  const int inner = g.in_channels * 9;
+  Real* const taps_first = first_slot + parts * cut.slot();  // [in][tap][out]
+  run(g.in_channels, [&](std::int64_t in) {
+    for (int out = 0; out < cut.out; out += lanes<Real>) {
+      const Real* const from = workspace + in * cut.out + out;
+      transform<to_taps, Real>(
+          [&](int row, int column) {
+            const Real* const first = from + (row * window + column) * cut.weights();
+            vector<Real> value = load(first);
+            for (int part = 1; part < parts; ++part) value += load(first + part * sum);
+            return value;
+          },
+          [&](int row, int column, vector<Real> value) {
+            store(taps_first + (in * 9 + row * 3 + column) * cut.out + out, value);
+          });
+    }
   });
+  add_weight_sums(weight_sums<Real>{taps_first, 0, 1, 0, 1, inner, g.out_channels, cut.out}, dw, finish, run);
 }
 
 }  // namespace winograd
