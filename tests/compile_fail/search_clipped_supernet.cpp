@@ -1,4 +1,4 @@
-// expect: a supernet takes no clipping and no shared loader
+// expect: a supernet takes no clipping, no shared loader and no bf16
 #include <vivace/search/one_shot.hpp>
 
 namespace search = vivace::search;

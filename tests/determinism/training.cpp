@@ -103,9 +103,15 @@ const std::string& reference_f64() {
   return bytes;
 }
 
+const std::string& reference_bf16() {
+  static const std::string bytes = trained<vv::bf16>(vv::serial{});
+  return bytes;
+}
+
 template <class Executor>
 void check_bits(const Executor& executor) {
   CHECK(trained<vv::f32>(executor) == reference_f32());
+  CHECK(trained<vv::bf16>(executor) == reference_bf16());
   CHECK(trained<vv::f64>(executor) == reference_f64());
 }
 
@@ -131,6 +137,8 @@ TEST_CASE("determinism: tbb gives the bits of one thread") {
 TEST_CASE("determinism: a network planned at run time gives the bits of the compiled one") {
   CHECK(trained<vv::f32>(vv::serial{}, 3, 4, convolutional::graph) == reference_f32());
   CHECK(trained<vv::f64>(vv::serial{}, 3, 4, convolutional::graph) == reference_f64());
+  CHECK(trained<vv::bf16>(vv::serial{}, 3, 4, convolutional::graph) == reference_bf16());
+  CHECK(reference_bf16() != reference_f32());
 }
 
 TEST_CASE("determinism: the same seed twice, another seed") {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 #include <vivace/exec/evaluate.hpp>
+#include <vivace/graph/narrow.hpp>
 #include <vivace/graph/order.hpp>
 #include <vivace/kernel/cpu/cpu.hpp>
 #include <vivace/optim/adam.hpp>
@@ -217,6 +218,37 @@ TEST_CASE("plans of networks: nothing reads what is overwritten") {
   check_net<graph_test::small_attention>("small_attention");
   check_net<graph_test::gradient_penalty>("gradient_penalty");
   check_net<graph_test::small_recurrent>("small_recurrent");
+}
+
+TEST_CASE("narrow storage: what the backward pass reads of the forward pass, but no statistics") {
+  const vv::graph wide = vv::training_graph<vv::sgd>(vv::model_graph(graph_test::small_resnet::graph, true));
+  const vv::graph from = vv::with_narrow_storage(wide);
+  const int narrow = count(from, op::narrow);
+  CHECK(narrow >= 5);
+  CHECK(count(from, op::widen) >= narrow);
+  CHECK(from.nodes.size() == wide.nodes.size() + narrow + count(from, op::widen) + count(from, op::reshape) - count(wide, op::reshape));
+  std::vector<bool> stored(static_cast<std::size_t>(from.nodes.size()), false);
+  for (int index = 0; index < from.nodes.size(); ++index) {
+    const vv::node& current = from.nodes[index];
+    if (current.kind != op::narrow) continue;
+    CHECK(current.operand[0] == index - 1);
+    CHECK(index < from.loss);
+    CHECK(from.nodes[index - 1].kind != op::sum);
+    CHECK(current.dims.per_sample());
+    stored[static_cast<std::size_t>(index - 1)] = true;
+  }
+  for (int index = 0; index < from.nodes.size(); ++index) {
+    const vv::node& current = from.nodes[index];
+    for (int i = 0; i < vv::max_operands && current.operand[i] >= 0; ++i) {
+      CHECK((from.nodes[current.operand[i]].kind == op::narrow) == (current.kind == op::widen));
+      if (index > from.loss) CHECK(!stored[static_cast<std::size_t>(current.operand[i])]);
+    }
+  }
+  // The same tables, and a smaller arena for the same batch.
+  CHECK(from.parameters.size() == wide.parameters.size());
+  CHECK(from.assignments.size() == wide.assignments.size());
+  for (int p = 0; p < from.parameters.size(); ++p) CHECK(from.nodes[from.parameters[p].node].kind == op::parameter);
+  CHECK(fused_plan(from).arena_size < fused_plan(wide).arena_size);
 }
 
 TEST_CASE("a product and the only sum that reads it become one operation") {

@@ -49,7 +49,10 @@ class replay {
       default: return nullptr;
     }
   }
-  [[nodiscard]] std::int64_t size_of(std::int32_t node) const { return graph_.nodes[node].dims.size_at(plan_.batch); }
+  [[nodiscard]] std::int64_t size_of(std::int32_t node) const {
+    const std::int64_t elements = graph_.nodes[node].dims.size_at(plan_.batch);
+    return graph_.nodes[node].kind == vv::op::narrow ? (elements + 1) / 2 : elements;
+  }
 
   /// A place in the turns that are running.
   [[nodiscard]] vv::location now(vv::location place) const {
@@ -190,8 +193,14 @@ class replay {
     const bool has_operation = current.kind != vv::op::none;
     const bool fed = has_operation && root == current.node && current.has_program();
     std::vector<range> written;
-    for (int s = 0; s < current.stores; ++s)
-      written.push_back({now(plan_.stores[current.first_store + s].to), current.extents.size_at(plan_.batch)});
+    for (int s = 0; s < current.stores; ++s) {
+      const vv::store& to = plan_.stores[current.first_store + s];
+      const std::int64_t elements = current.extents.size_at(plan_.batch);
+      written.push_back({now(to.to), to.narrow ? (elements + 1) / 2 : elements});
+      for (int l = 0; to.narrow && l < current.loads; ++l)
+        if (const vv::load& from = plan_.loads[current.first_load + l]; memory(from.from) != nullptr)
+          if (overlap(written.back(), {now(from.from), 1})) complain("stores half as wide where it reads");
+    }
     if (current.out.at.where != vv::space::none)
       written.push_back({now(current.out.at), current.out.dims.size_at(plan_.batch)});
     if (current.workspace.where == vv::space::arena) {

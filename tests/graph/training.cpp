@@ -66,8 +66,9 @@ numbers settings_of(const vv::graph& from, const Optimiser& optimiser, int step)
 }
 
 template <class Kernels, class Net, class Clipping, class Optimiser>
-double worst_difference(const Optimiser& optimiser) {
-  const vv::graph training = vv::training_graph<Optimiser, Clipping>(vv::model_graph(Net::graph, true));
+double worst_difference(const Optimiser& optimiser, bool narrow = false) {
+  vv::graph training = vv::training_graph<Optimiser, Clipping>(vv::model_graph(Net::graph, true));
+  if (narrow) training = vv::with_narrow_storage(training);
   graph_test::interpreter truth(training);
   vv::runtime_graph<double, Kernels> made(training, batch);
   made.values().initialise(1);
@@ -105,6 +106,9 @@ void check_training(const char* name) {
   CHECK(worst_difference<vv::cpu_kernels, Net, vv::no_clipping>(vv::adam{}) <= bound);
   CHECK(worst_difference<vv::cpu_kernels, Net, vv::clip_norm>(vv::sgd_momentum{.weight_decay = 0.1}) <= bound);
   CHECK(worst_difference<vv::cpu_kernels, Net, vv::clip_norm>(vv::sgd{}) <= bound);
+  CHECK(worst_difference<vv::reference_kernels, Net, vv::no_clipping>(vv::adamw{}, true) <= bound);
+  CHECK(worst_difference<graph_test::fused_reference_kernels, Net, vv::no_clipping>(vv::sgd{}, true) <= bound);
+  CHECK(worst_difference<vv::cpu_kernels, Net, vv::no_clipping>(vv::adam{}, true) <= bound);
 }
 
 std::string text_of(const vv::location& at) {
@@ -124,7 +128,7 @@ std::vector<std::string> lines_of(const vv::plan_view& from) {
     for (const vv::operand_slot& slot : current.in) line += text_of(slot.at) + "x" + std::to_string(slot.dims.size());
     for (int l = 0; l < current.loads; ++l) {
       const vv::load& load = from.loads[current.first_load + l];
-      line += " load" + text_of(load.from) + " " + std::to_string(load.literal) + " " + std::to_string(load.spread.rank);
+      line += " load" + text_of(load.from) + " " + std::to_string(load.literal) + " " + std::to_string(load.spread.rank) + (load.narrow ? "n" : "");
     }
     for (int i = 0; i < current.instructions; ++i) {
       const vv::instruction& code = from.instructions[current.first_instruction + i];
@@ -134,7 +138,7 @@ std::vector<std::string> lines_of(const vv::plan_view& from) {
     }
     for (int s = 0; s < current.stores; ++s) {
       const vv::store& store = from.stores[current.first_store + s];
-      line += " store " + std::to_string(store.from) + (store.direct ? "!" : "") + text_of(store.to);
+      line += " store " + std::to_string(store.from) + (store.direct ? "!" : "") + (store.narrow ? "n" : "") + text_of(store.to);
     }
     result.push_back(line);
   }

@@ -38,6 +38,10 @@ static_assert(vv::parameters<wide> == 784 * 512 + 512 + 512 * 256 + 256 + 256 * 
 static_assert(vv::parameters<resnet20> == 269'434);
 static_assert(vv::parameters<resnet20_colour> == 269'722);
 
+// In bfloat16, what the forward pass leaves takes half.
+static_assert(10 * vv::arena_bytes<resnet20, vv::batch<128>, vv::sgd{}, vv::bf16{}> <
+              7 * vv::arena_bytes<resnet20, vv::batch<128>, vv::sgd{}>);
+
 constexpr auto table = vv::summary<small_lenet, vv::batch<32>, vv::adamw{}>();
 static_assert(table.totals.parameters == 215'370);
 static_assert(table.totals.batch == 32);

@@ -93,6 +93,14 @@ struct tf32 {
   static constexpr bool tensor_float = true;
   bool operator==(const tf32&) const = default;
 };
+/// Policy: arithmetic in 32-bit floating point; what the forward pass leaves for the backward pass is stored in
+/// bfloat16, 2 bytes an element, and so rounded to 8 bits of mantissa. Parameters, their gradients, sums and the
+/// optimiser's states keep 32 bits.
+struct bf16 {
+  using family = precision_family;
+  using real = float;
+  bool operator==(const bf16&) const = default;
+};
 /// Policy: arithmetic and storage in 64-bit floating point, for checks.
 struct f64 {
   using family = precision_family;

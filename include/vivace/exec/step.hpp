@@ -226,13 +226,17 @@ class bound_plan {
       code_[i] = {kernels_.elementwise[static_cast<int>(code.kind)], &code};
     }
     for (int s = from.first_store; s < from.first_store + from.stores; ++s) {
-      stores_[s] = {at(plan_.stores[s].to), plan_.stores[s].from, plan_.stores[s].direct};
+      const store& to_memory = plan_.stores[s];
+      stores_[s] = {at(to_memory.to), to_memory.from, to_memory.direct, to_memory.narrow};
       follow(plan_.stores[s].to, const_cast<const Real**>(&stores_[s].data));
     }
   }
 
   void bind_load(const load& from, bound_load<Real>& to) {
-    to = {.data = at(from.from), .literal = static_cast<Real>(from.literal), .spread = from.spread};
+    to = {.data = at(from.from),
+          .literal = static_cast<Real>(from.literal),
+          .narrow = from.narrow,
+          .spread = from.spread};
     if (from.from.where == space::setting) to.data = memory_.settings + from.from.offset;
     follow(from.from, &to.data);
     for (int d = 0; d < to.spread.rank; ++d) {

@@ -31,6 +31,8 @@ constexpr std::int64_t flops_of(const graph& from, std::int32_t index) {
     case op::broadcast: return self.attr.mean ? size : 0;
     case op::affine: return size * ((self.attr.scale != 1 ? 1 : 0) + (self.attr.shift != 0 ? 1 : 0));
     case op::multiply_add: return 2 * size;
+    case op::narrow:
+    case op::widen: return 0;
     case op::sum:
     case op::max: return operand(0).size() + (self.attr.mean ? size : 0);
     case op::matmul: {

@@ -32,8 +32,13 @@ class fuser {
     for (const assignment& store : graph_.assignments) stored_by_[store.target] = store.value;
     for (std::int32_t index = count - 1; index >= 0; --index) {
       const op kind = graph_.nodes[index].kind;
-      if (is_source(kind) || kind == op::reshape || (has_loops_ && is_view(kind))) continue;
-      const std::int32_t root = group_to_join(index);
+      if (is_source(kind) || kind == op::reshape || kind == op::narrow || (has_loops_ && is_view(kind))) continue;
+      std::int32_t root = group_to_join(index);
+      if (const std::int32_t narrow = narrow_[index]; narrow >= 0) {  // stored while it is at hand
+        if (root == index && (is_elementwise(kind) || takes_epilogue(kind))) root = narrow;
+        result_.group[narrow] = root == index ? narrow : root;
+        ++members_[result_.group[narrow]];
+      }
       result_.group[index] = root;
       ++members_[root];
       if (takes_epilogue(kind)) has_head_[root] = 1;
@@ -42,13 +47,19 @@ class fuser {
   }
 
  private:
+  /// True for operations that a value waits for; `narrow` follows it.
+  [[nodiscard]] constexpr bool is_user(op kind) const {
+    return kind != op::reshape && kind != op::narrow && !(has_loops_ && is_view(kind));
+  }
   constexpr void find_users() {
     const int count = graph_.nodes.size();
     sequence<std::int32_t> fill(count + 1, 0);
+    narrow_.resize(count, -1);
     for (std::int32_t index = 0; index < count; ++index) {
       const node& current = graph_.nodes[index];
       result_.base[index] = current.kind == op::reshape ? result_.base[current.operand[0]] : index;
-      if (current.kind == op::reshape || (has_loops_ && is_view(current.kind))) continue;
+      if (current.kind == op::narrow) narrow_[current.operand[0]] = index;
+      if (!is_user(current.kind)) continue;
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
         const std::int32_t base = result_.base[current.operand[i]];
         ++fill[(has_loops_ ? whole(base) : base) + 1];
@@ -59,7 +70,7 @@ class fuser {
     users_.resize(fill[count]);
     for (std::int32_t index = 0; index < count; ++index) {
       const node& current = graph_.nodes[index];
-      if (current.kind == op::reshape || (has_loops_ && is_view(current.kind))) continue;
+      if (!is_user(current.kind)) continue;
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
         const std::int32_t base = result_.base[current.operand[i]];
         users_[fill[has_loops_ ? whole(base) : base]++] = index;
@@ -89,7 +100,7 @@ class fuser {
     const op kind = graph_.nodes[root].kind;
     if (has_loops_ && graph_.nodes[root].loop != current.loop) return index;
     if (!is_elementwise(kind) && (kind != op::sum || head || fed_by_private_head(index))) return index;
-    if (members_[root] >= max_group || (head && has_head_[root] != 0)) return index;
+    if (members_[root] + (narrow_[index] >= 0 ? 2 : 1) > max_group || (head && has_head_[root] != 0)) return index;
     const shape& space = extents(root);
     if (space.size() != current.dims.size() || space.per_sample() != current.dims.per_sample()) return index;
     for (std::int32_t u = begin; u < end; ++u) {
@@ -132,6 +143,7 @@ class fuser {
   sequence<std::int32_t> users_;
   sequence<std::int32_t> members_;
   sequence<char> has_head_;
+  sequence<std::int32_t> narrow_;  ///< the `narrow` of each value, -1 for none; it stands right behind
   sequence<std::int32_t> stored_by_;  ///< the value that replaces a parameter or state
 };
 

@@ -46,6 +46,8 @@ enum class op : std::uint8_t {
   equal,         ///< 1 where a == b, else 0
   select,        ///< b where a != 0, else c
   multiply_add,  ///< scale * (a * b) + shift * c; scale and shift are 1 or -1, not both -1; made by `contracted`
+  narrow,        ///< a, rounded to bfloat16, and stored so; made by `with_narrow_storage`, read by `widen` alone
+  widen,         ///< a, which `narrow` made
   dropout_mask,  ///< 0 with probability scale, else 1 / (1 - scale); random, keyed by (seed, stream, step, index)
   map,           ///< a user's functor, or a derivative of it
   // Shape.
@@ -95,14 +97,14 @@ constexpr std::string_view to_string(op kind) {
       "cos",           "erf",           "square",   "power",
       "broadcast",     "add",           "subtract", "multiply",
       "divide",        "maximum",       "minimum",  "greater",
-      "equal",         "select",        "multiply_add", "dropout_mask",
-      "map",           "reshape",       "transpose", "slice",
-      "pad",           "concatenate",   "sum",      "max",
-      "matmul",        "conv2d",        "conv2d_input_gradient", "conv2d_weight_gradient",
-      "max_pool",      "max_pool_gradient", "max_pool_pick", "avg_pool",
-      "avg_pool_gradient", "softmax",   "cross_entropy", "cross_entropy_gradient",
-      "take_rows",     "add_rows",      "carried",  "turn",
-      "stack",         "last"};
+      "equal",         "select",        "multiply_add", "narrow",
+      "widen",         "dropout_mask",  "map",      "reshape",
+      "transpose",     "slice",         "pad",      "concatenate",
+      "sum",           "max",           "matmul",   "conv2d",
+      "conv2d_input_gradient", "conv2d_weight_gradient", "max_pool", "max_pool_gradient",
+      "max_pool_pick", "avg_pool",      "avg_pool_gradient", "softmax",
+      "cross_entropy", "cross_entropy_gradient", "take_rows", "add_rows",
+      "carried",       "turn",          "stack",    "last"};
   return names[static_cast<int>(kind)];
 }
 

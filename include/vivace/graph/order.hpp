@@ -8,6 +8,25 @@
 
 namespace vivace::inline VIVACE_TARGET {
 
+/// Brings the tables of a graph, its loss and its gradients to nodes that have moved.
+/// @param moved where each node is now; none that a table names is gone
+constexpr void rename(graph& tables, const sequence<std::int32_t>& moved) {
+  const auto each = [&](auto& table) {
+    for (auto& entry : table) entry.node = moved[entry.node];
+  };
+  each(tables.parameters);
+  each(tables.states);
+  each(tables.inputs);
+  each(tables.outputs);
+  each(tables.settings);
+  for (layer_record& layer : tables.layers)
+    if (layer.output >= 0) layer.output = moved[layer.output];
+  for (assignment& store : tables.assignments) store = {moved[store.target], moved[store.value]};
+  tables.loss = moved[tables.loss];
+  for (std::int32_t& one : tables.gradients)
+    if (one >= 0) one = moved[one];
+}
+
 /// A graph rebuilt with its nodes in another order; nodes that the order leaves out are gone.
 /// @param order old indices in their new order, each after its operands
 constexpr graph reordered(const graph& from, const sequence<std::int32_t>& order) {

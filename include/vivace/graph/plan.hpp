@@ -31,7 +31,8 @@ struct pattern {
 /// An operand of an elementwise program.
 struct load {
   location from{};
-  double literal = 0;  ///< the value, if from.where is literal
+  double literal = 0;   ///< the value, if from.where is literal
+  bool narrow = false;  ///< bfloat16 in memory
   pattern spread{};
 };
 
@@ -51,6 +52,7 @@ struct instruction {
 struct store {
   std::int16_t from = 0;
   bool direct = false;
+  bool narrow = false;  ///< bfloat16 in memory
   location to{};
 };
 

@@ -188,8 +188,10 @@ class planner {
   [[nodiscard]] constexpr std::int32_t owner(std::int32_t base) const { return has_loops_ ? owner_[base] : base; }
 
   [[nodiscard]] constexpr std::int64_t size_of(std::int32_t index) const {
-    return aligned_size(graph_.nodes[index].dims.size_at(plan_.batch));
+    const std::int64_t elements = graph_.nodes[index].dims.size_at(plan_.batch);
+    return aligned_size(is_narrow(index) ? (elements + 1) / 2 : elements);
   }
+  [[nodiscard]] constexpr bool is_narrow(std::int32_t index) const { return graph_.nodes[index].kind == op::narrow; }
   [[nodiscard]] constexpr bool is_stored(std::int32_t index) const {
     return stored_to_[index] >= 0 || last_use_[has_loops_ ? owner_[index] : index] >= 0;
   }
@@ -294,7 +296,7 @@ class planner {
     const std::int32_t seen = user.operand[position];
     const std::int32_t base = fusion_.base[seen];
     if (in_group(base, root)) return register_[base];
-    load wanted{.from = place_[base]};
+    load wanted{.from = place_[base], .narrow = is_narrow(base)};
     if (graph_.nodes[base].kind == op::constant) {
       wanted.from = {space::literal, 0};
       wanted.literal = graph_.nodes[base].attr.scale;
@@ -328,14 +330,14 @@ class planner {
 
   constexpr void store_if_needed(command& made, std::int32_t member, std::int32_t root, bool is_sum) {
     if (is_sum || !is_stored(member)) return;
-    store out{.from = register_[member]};
+    store out{.from = register_[member], .narrow = is_narrow(member)};
     const std::int32_t target = stored_to_[member];
     if (target >= 0) {
       out.direct = last_read_[target] <= member || !read_in_group(target, root);
       out.to = place_[target];
     } else {
-      out.direct = true;
-      out.to = reusable_place(member, root, made);
+      out.direct = !out.narrow;
+      if (!out.narrow) out.to = reusable_place(member, root, made);
       if (out.to.where == space::none) out.to = destination(member);
     }
     // The head's register is the product's tile, and is never memory.
@@ -357,6 +359,7 @@ class planner {
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
         const std::int32_t base = fusion_.base[current.operand[i]];
         if (last_use_[base] != root || last_read_[base] > member || place_[base].where != space::arena) continue;
+        if (is_narrow(base)) continue;
         if (has_loops_ && (owner_[base] != base || owner_[member] != member ||
                            graph_.nodes[base].loop != graph_.nodes[member].loop))
           continue;

@@ -60,20 +60,7 @@ class recomputation {
       moved_[index] = append(old, operands);
       if (old.kind == op::sum && index < backward_) note_sum(old.operand[0]);
     }
-    const auto rename = [&](auto& table) {
-      for (auto& entry : table) entry.node = moved_[entry.node];
-    };
-    rename(result_.parameters);
-    rename(result_.states);
-    rename(result_.inputs);
-    rename(result_.outputs);
-    rename(result_.settings);
-    for (layer_record& layer : result_.layers)
-      if (layer.output >= 0) layer.output = moved_[layer.output];
-    for (assignment& store : result_.assignments) store = {moved_[store.target], moved_[store.value]};
-    result_.loss = moved_[from_.loss];
-    for (std::int32_t& one : result_.gradients)
-      if (one >= 0) one = moved_[one];
+    rename(result_, moved_);
     return std::move(result_);
   }
 

@@ -45,6 +45,7 @@ struct bound_load {
   Real literal = 0;
   bool splat = false;  ///< one value everywhere: *data, or the literal if data is null
   bool full = false;   ///< element i of the program reads data[i]
+  bool narrow = false;  ///< data[i] is a bfloat16; full
   pattern spread{};    ///< if neither; the batch filled in
 };
 
@@ -59,6 +60,7 @@ struct bound_store {
   Real* data = nullptr;
   std::int16_t from = 0;
   bool direct = false;
+  bool narrow = false;  ///< data is of bfloat16
 };
 
 /// A stretch of whole vectors of a program.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include <vivace/core/bfloat16.hpp>
 #include <vivace/kernel/call.hpp>
 
 namespace vivace::inline VIVACE_TARGET {
@@ -125,6 +126,22 @@ class program_runner {
     for (; i + line_size <= count; i += line_size) std::memcpy(to + i, from + i, line_size * sizeof(Real));
     if (i < count) std::memcpy(to + i, from + i, static_cast<std::size_t>(count - i) * sizeof(Real));
   }
+  /// From and to memory that is half as wide. Lines of fixed size become vectors.
+  static void widen(Real* to, const bfloat16* from, std::int64_t count) {
+    std::int64_t i = 0;
+    for (; i + line_size <= count; i += line_size)
+      for (int j = 0; j < line_size; ++j) to[i + j] = static_cast<Real>(to_float(from[i + j]));
+    for (; i < count; ++i) to[i] = static_cast<Real>(to_float(from[i]));
+  }
+  static void narrow(bfloat16* to, const Real* from, std::int64_t count) {
+    const auto upper = [](Real value) {  // they are rounded already
+      return static_cast<bfloat16>(__builtin_bit_cast(std::uint32_t, static_cast<float>(value)) >> 16);
+    };
+    std::int64_t i = 0;
+    for (; i + line_size <= count; i += line_size)
+      for (int j = 0; j < line_size; ++j) to[i + j] = upper(from[i + j]);
+    for (; i < count; ++i) to[i] = upper(from[i]);
+  }
   /// Finds the next elements of a load, repeated as its pattern says: where they lie, or else copied.
   void spread(int l, std::int64_t count) {
     const Real* const from = body_.load[l].data;
@@ -182,7 +199,9 @@ class program_runner {
   void run_block(std::int64_t first, std::int64_t count, const Real* head) {
     for (int l = 0; l < body_.loads; ++l) {
       const bound_load<Real>& load = body_.load[l];
-      if (load.full)
+      if (load.narrow)
+        widen(loaded_[l], reinterpret_cast<const bfloat16*>(load.data) + first, count), load_[l] = loaded_[l];
+      else if (load.full)
         load_[l] = load.data + first;
       else if (!load.splat)
         spread(l, count);
@@ -201,14 +220,20 @@ class program_runner {
     }
     for (int s = 0; s < body_.stores; ++s) {
       const bound_store<Real>& out = body_.store[s];
-      if (!out.direct) std::memcpy(out.data + first, value_[out.from], static_cast<std::size_t>(count) * sizeof(Real));
+      if (out.narrow)
+        narrow(reinterpret_cast<bfloat16*>(out.data) + first, value_[out.from], count);
+      else if (!out.direct)
+        std::memcpy(out.data + first, value_[out.from], static_cast<std::size_t>(count) * sizeof(Real));
     }
   }
 
   /// Runs a block by the program's own code.
   void run_whole(std::int64_t first, std::int64_t count, const Real* head) {
     Real* to[max_group + 1];
-    for (int s = 0; s < body_.stores; ++s) to[s] = body_.store[s].data + first;
+    for (int s = 0; s < body_.stores; ++s) {
+      const bound_store<Real>& out = body_.store[s];
+      to[s] = out.narrow ? register_[out.from] : out.data + first;
+    }
     if (body_.feeds) {
       to[body_.stores] = register_[body_.fed_register];
       value_[body_.fed_register] = register_[body_.fed_register];
@@ -219,6 +244,8 @@ class program_runner {
         .load = load_, .head = head, .store = to, .code = body_.code, .count = vectors, .samples = context_.samples};
     if (vectors > 0) body_.whole(block);
     if (rest > 0) run_rest(block, vectors, rest);
+    for (int s = 0; s < body_.stores; ++s)
+      if (body_.store[s].narrow) narrow(reinterpret_cast<bfloat16*>(body_.store[s].data) + first, to[s], count);
   }
   /// Runs the last elements of a block, fewer than a vector, in a copy; behind them stands the last one again.
   void run_rest(program_block<Real> block, std::int64_t first, std::int64_t count) {

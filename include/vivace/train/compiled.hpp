@@ -1,6 +1,7 @@
 #pragma once
 #include <vivace/core/policy.hpp>
 #include <vivace/exec/step.hpp>
+#include <vivace/graph/narrow.hpp>
 #include <vivace/nn/model.hpp>
 #include <vivace/optim/training_graph.hpp>
 
@@ -59,10 +60,13 @@ struct gradients_of {
 };
 
 /// A whole training step.
-template <class Net, class Optimiser, class Clipping>
+template <class Net, class Optimiser, class Clipping, bool Narrow = false>
 struct training_graph_of {
   constexpr graph operator()() const {
-    return with_updates<Optimiser, Clipping>(thawed(frozen_graph_of<gradients_of<Net>>));
+    if constexpr (Narrow)
+      return with_narrow_storage(training_graph_of<Net, Optimiser, Clipping>{}());
+    else
+      return with_updates<Optimiser, Clipping>(thawed(frozen_graph_of<gradients_of<Net>>));
   }
 };
 
@@ -84,14 +88,15 @@ struct plan_of {
 };
 
 /// Everything about a network's training that the compiler knows: graphs, plans, sizes, kernels.
-template <class Net, int Batch, class Optimiser, class Clipping, class Kernels, class Real>
+/// @tparam Narrow what the forward pass leaves for the backward pass is stored in bfloat16
+template <class Net, int Batch, class Optimiser, class Clipping, class Kernels, class Real, bool Narrow = false>
 struct compiled {
   static_assert(network_fits<mistake_of<Net>>);
-  static constexpr const auto& training = frozen_graph_of<training_graph_of<Net, Optimiser, Clipping>>;
+  static constexpr const auto& training = frozen_graph_of<training_graph_of<Net, Optimiser, Clipping, Narrow>>;
   static_assert(network_fits<training.mistake>);  // one that only differentiation could find
   static constexpr const auto& prediction = frozen_graph_of<prediction_graph_of<Net>>;
   static constexpr const auto& training_plan =
-      frozen_plan_of<plan_of<training_graph_of<Net, Optimiser, Clipping>, Batch, Kernels>>;
+      frozen_plan_of<plan_of<training_graph_of<Net, Optimiser, Clipping, Narrow>, Batch, Kernels>>;
   static constexpr const auto& prediction_plan =
       frozen_plan_of<plan_of<prediction_graph_of<Net>, Batch, Kernels>>;
   static constexpr kernel_needs needs = needs_of<Kernels>(training_plan, prediction_plan);

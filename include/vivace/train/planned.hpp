@@ -2,6 +2,7 @@
 #include <utility>
 
 #include <vivace/exec/evaluate.hpp>
+#include <vivace/graph/narrow.hpp>
 #include <vivace/nn/model.hpp>
 #include <vivace/optim/training_graph.hpp>
 
@@ -9,7 +10,7 @@ namespace vivace::inline VIVACE_TARGET {
 
 /// What `compiled` is for a network tag, for a definition that is a value: its graphs and plans are made when it is
 /// constructed, by the same passes, and no code is compiled for it. A table of all kernels serves every network.
-template <class Definition, int Batch, class Optimiser, class Clipping, class Kernels, class Real>
+template <class Definition, int Batch, class Optimiser, class Clipping, class Kernels, class Real, bool Narrow = false>
 class planned {
  public:
   static constexpr kernel_table<Real> kernels = kernels_for<Kernels, Real, all_operations>();
@@ -19,6 +20,7 @@ class planned {
     graph model = checked(model_graph(from, true));
     prediction_ = checked(prediction_graph(model_graph(from, false), model));
     training_ = checked(training_graph<Optimiser, Clipping>(std::move(model)));
+    if constexpr (Narrow) training_ = with_narrow_storage(training_);
     prediction_plan_ = plan_of_graph(prediction_);
     training_plan_ = plan_of_graph(training_);
   }

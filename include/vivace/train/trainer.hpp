@@ -70,7 +70,7 @@ struct selection {
   static_assert(at_most_one<optimiser_family>, "vivace: two optimisers are given; keep one");
   static_assert(at_most_one<executor_family>, "vivace: two executors are given (serial, threads, tbb, cuda); keep one");
   static_assert(at_most_one<kernels_family>, "vivace: two sets of kernels are given; keep one");
-  static_assert(at_most_one<precision_family>, "vivace: two precisions are given (f32, tf32, f64); keep one");
+  static_assert(at_most_one<precision_family>, "vivace: two precisions are given (f32, tf32, bf16, f64); keep one");
   static_assert(at_most_one<seed_family>, "vivace: two seeds are given; keep one");
   static_assert(at_most_one<schedule_family>, "vivace: two schedules are given; keep one");
   static_assert(at_most_one<clipping_family>, "vivace: two clippings are given; keep one");
@@ -86,8 +86,9 @@ struct selection {
   using clipping = selected_t<clipping_family, no_clipping, Policies...>;
   using loading = selected_t<loading_family, plain_loader, Policies...>;
   static constexpr bool shares = !std::is_same_v<loading, plain_loader>;
-  template <template <class, int, class, class, class, class> class Form>
-  using form = Form<Net, batch_policy::value, optimiser, clipping, typename kernels::table, real>;
+  template <template <class, int, class, class, class, class, bool> class Form>
+  using form = Form<Net, batch_policy::value, optimiser, clipping, typename kernels::table, real,
+                    std::is_same_v<precision, bf16>>;
   /// A tag is planned by the compiler, a definition that is a value when the trainer is made.
   using code = std::conditional_t<network_tag<Net>, form<compiled>, form<planned>>;
 };
@@ -95,7 +96,7 @@ struct selection {
 /// Trains a network.
 ///
 /// Made of a network tag, or of a definition that is a value, and policies in any order: batch<128>, an optimiser, an
-/// executor (serial{}, threads{}, tbb{}, cuda{}), a seed, a schedule, clip_norm{}, a precision (f32{}, tf32{}, f64{}). A
+/// executor (serial{}, threads{}, tbb{}, cuda{}), a seed, a schedule, clip_norm{}, a precision (f32{}, tf32{}, bf16{}, f64{}). A
 /// tag is planned by the compiler, a value by the constructor. All memory is allocated by the constructor; a step allocates nothing.
 /// One seed gives the same bits for any executor of the CPU and any number of threads; on a device the same bits twice.
 /// @code

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include <vivace/core/bfloat16.hpp>
 #include <vivace/core/random.hpp>
 #include <vivace/kernel/call.hpp>
 #include <vivace/kernel/cpu/math.hpp>
@@ -178,6 +179,21 @@ void random_mask(Real* to, std::int64_t first, std::int64_t count, double rate, 
   }
 }
 
+/// The nearest numbers that a bfloat16 can be; see to_bfloat16.
+template <class Real>
+[[gnu::always_inline]] inline kernel::vector<Real> rounded_to_bfloat16(kernel::vector<Real> x) {
+  if constexpr (sizeof(Real) == sizeof(float)) {
+    using integers = kernel::integer_vector<Real>;
+    const auto whole = kernel::bits<integers>(x);
+    const integers rounded = x == x ? whole + 0x7fff + (whole >> 16 & 1) : whole | 0x400000;
+    return kernel::bits<kernel::vector<Real>>(rounded & -0x10000);
+  } else {
+    for (int lane = 0; lane < kernel::lanes<Real>; ++lane)
+      x[lane] = static_cast<Real>(to_float(to_bfloat16(static_cast<float>(x[lane]))));
+    return x;
+  }
+}
+
 /// One elementwise operation on vectors: those that are mere arithmetic.
 template <op Kind, class Real>
 [[gnu::always_inline]] inline kernel::vector<Real> arithmetic(kernel::vector<Real> x, kernel::vector<Real> y,
@@ -211,6 +227,8 @@ template <op Kind, class Real>
   else if constexpr (Kind == op::greater) return x > y ? one : zero;
   else if constexpr (Kind == op::equal) return x == y ? one : zero;
   else if constexpr (Kind == op::select) return x != zero ? y : z;
+  else if constexpr (Kind == op::narrow) return rounded_to_bfloat16<Real>(x);
+  else if constexpr (Kind == op::widen) return x;
   else return x * kernel::pinned(scale * y) + kernel::pinned(shift * z);  // both are 1 or -1: exact, and no fused sums
   // clang-format on
 }

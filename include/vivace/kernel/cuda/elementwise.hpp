@@ -1,6 +1,7 @@
 #pragma once
 #include <cmath>
 
+#include <vivace/core/bfloat16.hpp>
 #include <vivace/core/random.hpp>
 #include <vivace/kernel/cuda/launch.hpp>
 
@@ -60,6 +61,8 @@ VIVACE_HOST_DEVICE Real elementwise_value(Real a, Real b, Real c, const line<Rea
   else if constexpr (Kind == op::equal) return a == b ? Real(1) : Real(0);
   else if constexpr (Kind == op::select) return a != 0 ? b : c;
   else if constexpr (Kind == op::multiply_add) return code.scale * (a * b) + code.shift * c;
+  else if constexpr (Kind == op::narrow) return static_cast<Real>(to_float(to_bfloat16(static_cast<float>(a))));
+  else if constexpr (Kind == op::widen) return a;
   else static_assert(known_operation<Kind>, "vivace: the device's kernels lack an elementwise operation; it is named in the template arguments of elementwise_value");
   // clang-format on
 }

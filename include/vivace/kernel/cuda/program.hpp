@@ -17,6 +17,7 @@ namespace vivace::inline VIVACE_TARGET::gpu {
 enum class reading : std::uint8_t {
   full,     ///< element i
   splat,    ///< one value everywhere
+  narrow,   ///< element i, a bfloat16
   strided,  ///< where the index says
 };
 
@@ -36,6 +37,7 @@ struct packed_store {
   Real* data = nullptr;
   std::int16_t from = 0;
   bool aligned = false;
+  bool narrow = false;  ///< data is of bfloat16
 };
 
 /// A program with room for so many loads and lines.
@@ -91,7 +93,10 @@ packed_load<Real> packed(const bound_load<Real>& from) {
   packed_load<Real> to;
   to.data = from.data;
   to.literal = from.literal;
-  to.how = from.splat ? reading::splat : from.full ? reading::full : reading::strided;
+  to.how = from.splat    ? reading::splat
+           : from.narrow ? reading::narrow
+           : from.full   ? reading::full
+                         : reading::strided;
   to.aligned = is_aligned(from.data);
   if (to.how != reading::strided) return to;
   std::int64_t strides[max_rank]{};
@@ -127,7 +132,7 @@ packed_program<Real, Loads, Lines> packed(const program<Real>& from, const Real*
   for (int l = 0; l < from.loads; ++l) to.load[l] = packed(from.load[l]);
   for (int i = 0; i < from.instructions; ++i) to.code[i] = packed_line<Real>(*from.code[i].code, context);
   for (int s = 0; s < from.stores; ++s)
-    to.store[s] = {from.store[s].data, from.store[s].from, is_aligned(from.store[s].data)};
+    to.store[s] = {from.store[s].data, from.store[s].from, is_aligned(from.store[s].data), from.store[s].narrow};
   return to;
 }
 
@@ -187,6 +192,13 @@ class program_thread {
   [[nodiscard]] VIVACE_HOST_DEVICE values load(const packed_load<Real>& from) const {
     if (from.how == reading::full) return read(from.data + first_, from.aligned);
     if (from.how == reading::splat) return all(from.data == nullptr ? from.literal : *from.data);
+    if (from.how == reading::narrow) {
+      values result{};
+      const auto* const data = reinterpret_cast<const bfloat16*>(from.data) + first_;
+      for (int v = 0; v < Width; ++v)
+        if (v < count_) result.value[v] = static_cast<Real>(to_float(data[v]));
+      return result;
+    }
     const std::uint32_t begin = from.where.offset(first_);
     if (Width == 1) return all(from.data[begin]);
     if (from.even && whole_) {
@@ -200,6 +212,12 @@ class program_thread {
   }
   VIVACE_HOST_DEVICE void write(const packed_store<Real>& to) const {
     const values result = operand(to.from);
+    if (to.narrow) {
+      auto* const data = reinterpret_cast<bfloat16*>(to.data) + first_;
+      for (int v = 0; v < Width; ++v)
+        if (v < count_) data[v] = to_bfloat16(static_cast<float>(result.value[v]));
+      return;
+    }
     if (Width > 1 && to.aligned && whole_) {
       *reinterpret_cast<values*>(to.data + first_) = result;
       return;

@@ -1,6 +1,7 @@
 #pragma once
 #include <cmath>
 
+#include <vivace/core/bfloat16.hpp>
 #include <vivace/core/random.hpp>
 #include <vivace/kernel/call.hpp>
 
@@ -41,6 +42,8 @@ Real elementwise_value(Real a, Real b, Real c, std::int64_t index, const instruc
   else if constexpr (Kind == op::equal) return a == b ? Real(1) : Real(0);
   else if constexpr (Kind == op::select) return a != 0 ? b : c;
   else if constexpr (Kind == op::multiply_add) return scale * (a * b) + static_cast<Real>(code.shift) * c;
+  else if constexpr (Kind == op::narrow) return static_cast<Real>(to_float(to_bfloat16(static_cast<float>(a))));
+  else if constexpr (Kind == op::widen) return a;
   else if constexpr (Kind == op::dropout_mask) {
     const random_stream random(context.seed, code.stream, context.step);
     return random.uniform(static_cast<std::uint64_t>(index)) < code.scale ? Real(0) : static_cast<Real>(1 / (1 - code.scale));

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -104,8 +105,8 @@ struct relaxed_stage {
 template <one_shot_space Space, mixture Mixture, policy... Policies>
 class relaxed_supernet {
   using chosen = selection<sub_network<Space>, Policies...>;
-  static_assert(!chosen::clipping::active && !chosen::shares,
-                "vivace: a supernet takes no clipping and no shared loader");
+  static_assert(!chosen::clipping::active && !chosen::shares && !std::is_same_v<typename chosen::precision, bf16>,
+                "vivace: a supernet takes no clipping, no shared loader and no bf16");
   using kernels = typename chosen::kernels::table;
   using network = mixed_network<Space>;
 

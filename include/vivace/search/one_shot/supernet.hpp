@@ -57,8 +57,8 @@ class epoch_sum {
 template <one_shot_space Space, policy... Policies>
 class supernet {
   using chosen = selection<sub_network<Space>, Policies...>;
-  static_assert(!chosen::clipping::active && !chosen::shares,
-                "vivace: a supernet takes no clipping and no shared loader");
+  static_assert(!chosen::clipping::active && !chosen::shares && !std::is_same_v<typename chosen::precision, bf16>,
+                "vivace: a supernet takes no clipping, no shared loader and no bf16");
   using kernels = typename chosen::kernels::table;
 
  public:
@@ -128,7 +128,7 @@ class supernet {
                    typename chosen::batch_policy{},
                    how,
                    kernels_,
-                   std::conditional_t<sizeof(real) == sizeof(double), f64, f32>{},
+                   typename chosen::precision{},
                    seed_};
   }
 
