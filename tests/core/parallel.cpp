@@ -63,3 +63,20 @@ TEST_CASE("parallel: the body is called in place, not copied") {
   executor.lanes()(5, constant);
   CHECK(total == 10);
 }
+
+TEST_CASE("parallel: backwards, every task is the one that mirrors it") {
+  std::vector<std::int64_t> seen;
+  const auto note = [&](std::int64_t task) { seen.push_back(task); };
+  vv::parallel{}.backwards()(3, note);
+  CHECK(seen == std::vector<std::int64_t>{2, 1, 0});
+  backwards executor;
+  const vv::parallel turned = executor.lanes().backwards();
+  seen.clear();
+  turned(3, note);
+  CHECK(seen == std::vector<std::int64_t>{0, 1, 2});  // of an executor that goes backwards itself
+  CHECK(turned.threads() == 3);
+  seen.clear();
+  turned(1, note);
+  turned(0, note);
+  CHECK(seen == std::vector<std::int64_t>{0});
+}

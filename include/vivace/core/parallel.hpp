@@ -30,14 +30,25 @@ class parallel {
   /// @param tasks number of tasks, each of which should be worth microseconds; none if it is not positive
   template <class Body>
   void operator()(std::int64_t tasks, Body&& body) const {
+    using plain = std::remove_reference_t<Body>;
+    struct region {
+      plain* body;
+      std::int64_t last;  // of the tasks, if they come backwards; else -1
+      void operator()(std::int64_t index) const { (*body)(last < 0 ? index : last - index); }
+    };
+    region all{&body, backwards_ ? tasks - 1 : -1};
     if (run_ == nullptr || tasks <= 1) {
-      for (std::int64_t index = 0; index < tasks; ++index) body(index);
+      for (std::int64_t index = 0; index < tasks; ++index) all(index);
       return;
     }
-    using plain = std::remove_reference_t<Body>;
-    run_(
-        executor_, tasks, [](void* object, std::int64_t index) { (*static_cast<plain*>(object))(index); },
-        const_cast<std::remove_const_t<plain>*>(&body));
+    run_(executor_, tasks, [](void* object, std::int64_t index) { (*static_cast<const region*>(object))(index); }, &all);
+  }
+
+  /// The same, which begins with the last task: what was worked on last is still in the cache.
+  [[nodiscard]] constexpr parallel backwards() const {
+    parallel result = *this;
+    result.backwards_ = true;
+    return result;
   }
 
   /// Threads that may run tasks; for deciding whether a split is worth its cost, never how to split.
@@ -47,6 +58,7 @@ class parallel {
   void* executor_ = nullptr;
   runner run_ = nullptr;
   int threads_ = 1;
+  bool backwards_ = false;
 };
 
 }  // namespace vivace::inline VIVACE_TARGET

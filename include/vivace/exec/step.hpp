@@ -107,7 +107,9 @@ class bound_plan {
     for (const patch& one : patches_) *one.target = static_cast<const Real*>(inputs[one.input]) + one.offset;
     int loop = 0;
     const std::int32_t bound = std::exchange(samples_, 0);  // an exception leaves pointers of loops behind: bind anew
-    run(0, calls_.size(), loop, context);
+    step_context backwards = context;
+    backwards.lanes = context.lanes.backwards();
+    run(0, calls_.size(), loop, context, backwards);
     samples_ = bound;
   }
 
@@ -142,10 +144,11 @@ class bound_plan {
   };
 
   /// Runs commands [first, end). Loops that start there are `next` and those that follow it.
-  void run(int first, int end, int& next, const step_context& context) {
+  /// @param backwards every other command begins with what the one before it has worked on last
+  void run(int first, int end, int& next, const step_context& context, const step_context& backwards) {
     while (first < end) {
       if (next == plan_.loops.size() || plan_.loops[next].first != first) {
-        calls_[first].run(calls_[first], context);
+        calls_[first].run(calls_[first], first % 2 == 0 ? context : backwards);
         ++first;
         continue;
       }
@@ -154,7 +157,7 @@ class bound_plan {
       for (std::int32_t turn = 0; turn < loop.turns; ++turn) {
         if (turn > 0) advance(own, 1);
         next = own + 1;
-        run(first, loop.end, next, context);
+        run(first, loop.end, next, context, backwards);
       }
       advance(own, 1 - loop.turns);  // the next step, or the next turn of a loop around, starts anew
       first = loop.end;

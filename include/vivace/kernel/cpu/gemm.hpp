@@ -126,8 +126,10 @@ template <class Real>
   constexpr int gap = 64 / int{sizeof(Real)};  // between panels, which else would want the same place in the cache
   alignas(64) Real a_panels[size::block_rows / size::rows * (size::rows * size::depth + gap)];
   alignas(64) Real b_panel[size::columns * size::depth];
-  // Rows of A are streams that the prefetcher follows; columns of A are packed if more than one panel reads them.
-  const bool in_place = a_column == 1 || n <= size::columns;
+  // Rows of A are streams that the prefetcher follows; columns of A are packed if more than one panel reads them, or if
+  // they are too many to be in the first-level cache.
+  const bool few = n <= size::columns && (a_row != 1 || m * k <= tuning::gemm_in_place);
+  const bool in_place = a_column == 1 || few;
   // A narrow panel may be deeper.
   const int narrow = (std::min)(n + lanes<Real> - 1, size::columns) / lanes<Real> * lanes<Real>;
   const int most = in_place ? size::depth * size::columns / narrow : size::depth;

@@ -31,6 +31,8 @@ inline constexpr std::int64_t gemm_serial = 200'000;
 inline constexpr int gemm_one_block = 4096;
 /// Blocks that a product should fall into where its size allows.
 inline constexpr int gemm_blocks = 6;
+/// Elements of A that are read column by column where they lie.
+inline constexpr int gemm_in_place = 8192;
 /// Elements of B that stay in the second-level cache beside all else.
 template <class Real>
 inline constexpr std::int64_t gemm_cached = 384 * 1024 / std::int64_t{sizeof(Real)};
