@@ -131,6 +131,12 @@ TEST_CASE_TEMPLATE("a product equals the plain loop at odd sizes, in every layou
     for (int layout = 0; layout < 4; ++layout) compare<Real>(m, n, k, layout % 2 == 1, layout / 2 == 1, 1);
 }
 
+TEST_CASE_TEMPLATE("products of few columns equal the plain loop", Real, float, double) {
+  for (int n = 2; n <= 11; ++n)
+    for (auto [m, k] : std::initializer_list<std::array<int, 2>>{{5, 16}, {21, 17}, {32, 8}, {64, 333}, {85, 40}, {520, 31}, {23, 2049}})
+      for (int layout = 0; layout < 4; ++layout) compare<Real>(m, n, k, layout % 2 == 1, layout / 2 == 1, 1);
+}
+
 TEST_CASE_TEMPLATE("long sums are cut along their depth", Real, float, double) {
   CHECK(vk::gemm_workspace(20, 30, 5000) > 0);
   for (int layout = 0; layout < 4; ++layout) compare<Real>(20, 30, 5000, layout % 2 == 1, layout / 2 == 1, 1);
@@ -170,4 +176,22 @@ TEST_CASE("NaN and infinity propagate, and no sum over nothing is read") {
   product.k = 0;
   vk::gemm(product, {});
   for (float value : c) CHECK(value == 0.f);
+}
+
+TEST_CASE("few columns: an infinity that two vectors see counts once") {
+  constexpr int m = 7, n = 3, k = 21;
+  std::vector<float> a(m * k, 1.f), b(k * n, 2.f), c(m * n);
+  a[k - 2] = a[10] = std::numeric_limits<float>::infinity();
+  b[12 * n + 1] = std::numeric_limits<float>::infinity();
+  vk::gemm_arguments<float> product{
+      .m = m, .n = n, .k = k, .a = a.data(), .a_row = k, .a_column = 1, .b = b.data(), .b_row = n, .b_column = 1, .c = c.data()};
+  vk::gemm(product, {});
+  for (int i = 0; i < m; ++i)
+    for (int j = 0; j < n; ++j) {
+      const float found = c[static_cast<std::size_t>(i * n + j)];
+      if (i == 0 || j == 1)
+        CHECK(found == std::numeric_limits<float>::infinity());
+      else
+        CHECK(found == 42.f);
+    }
 }

@@ -5,8 +5,8 @@
 
 namespace vivace::inline VIVACE_TARGET {
 
-/// Stores in bfloat16 what the forward pass leaves for the backward pass: `narrow` behind each such value, and `widen` in
-/// front of each of its readers behind the loss. Readers in the forward pass see the value as it was computed.
+/// Stores in bfloat16 what the forward pass leaves for the backward pass: `narrow` behind each such value, and `widen`
+/// in front of each of its readers behind the loss. Readers in the forward pass see the value as it was computed.
 ///
 /// Statistics keep their precision: sums, and what is repeated over others' elements. So do values of loops. Meant for
 /// graphs that are about to be fused: neither operation has a derivative.
@@ -75,8 +75,8 @@ class narrow_storage {
   constexpr std::int32_t widened(graph& to, const sequence<std::int32_t>& moved, std::int32_t index, const node& user) {
     const std::int32_t narrow = narrow_[base_of(index)];
     if (narrow < 0 || is_view(user.kind) || user.loop >= 0) return moved[index];
-    const std::int32_t wide =
-        append(to, {.kind = op::widen, .dims = to.nodes[narrow].dims, .operand = {narrow, -1, -1}, .layer = user.layer});
+    const std::int32_t wide = append(
+        to, {.kind = op::widen, .dims = to.nodes[narrow].dims, .operand = {narrow, -1, -1}, .layer = user.layer});
     if (base_of(index) == index) return wide;
     return append(to, {.kind = op::reshape, .dims = from_.nodes[index].dims, .operand = {wide, -1, -1}});
   }

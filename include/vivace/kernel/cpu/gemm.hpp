@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <vivace/core/parallel.hpp>
+#include <vivace/kernel/cpu/few_columns.hpp>
 #include <vivace/kernel/cpu/pack.hpp>
 #include <vivace/kernel/cpu/tile.hpp>
 #include <vivace/kernel/cpu/tuning/gemm.hpp>
@@ -220,6 +221,19 @@ void gemm(const gemm_arguments<Real>& given, const parallel& run) {
   }
   const int m = product.m, n = product.n, k = product.k;
   if (m <= 0 || n <= 0 || product.batch <= 0) return;
+  if (product.batch == 1 && few_columns::serves<Real>(m, n, k, product.a_row, product.a_column)) {
+    const few_columns::operands<Real> of{n,         k,           product.a,       product.a_row, product.a_column,
+                                         product.b, product.b_row, product.b_column};
+    few_columns::multiply(m, of, std::int64_t{m} * n * k < tuning::gemm_serial ? parallel{} : run,
+                          [&](int first, int rows, const Real* values) {
+                            const std::int64_t begin = std::int64_t{first} * n, count = std::int64_t{rows} * n;
+                            if (product.finish != nullptr)
+                              product.finish->apply(product.finish->self, begin, count, values);
+                            else
+                              copy_short(product.c + begin, values, count);
+                          });
+    return;
+  }
   if (product.batch == 1 && k > 0 && m <= size::block_rows && std::int64_t{m} * n <= tuning::gemm_one_block &&
       std::int64_t{m} * n * k <= tuning::gemm_serial) {  // no divisions to find blocks: they would take longer
     alignas(64) Real held[tuning::gemm_one_block];

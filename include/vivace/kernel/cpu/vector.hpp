@@ -85,6 +85,15 @@ template <int First, class Vector, int... Index>
   return __builtin_shufflevector(left, right, (First + Index / 2 + Index % 2 * int{sizeof...(Index)})...);
 }
 
+/// Of lanes that differ in bit `Stage` alone the lower or upper ones: those of `low` where that bit of a lane's number is
+/// 0, those of `high` where it is 1.
+template <int Stage, bool Upper, class Vector, int... Index>
+[[gnu::always_inline]] inline Vector neighbours(Vector low, Vector high, std::integer_sequence<int, Index...>) {
+  return __builtin_shufflevector(low, high,
+                                 ((Index & Stage) == 0 ? Index + (Upper ? Stage : 0)
+                                                       : Index - (Upper ? 0 : Stage) + int{sizeof...(Index)})...);
+}
+
 }  // namespace detail
 
 /// Lanes 0, 2, 4 ... of two vectors in a row.
