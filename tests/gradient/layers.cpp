@@ -40,6 +40,7 @@ const operand far_from_zero{{rows, 4}, fill::nonzero, 0.2, 1.2};
 TEST_CASE("gradient: activations") {
   check_layer("relu", far_from_zero, vv::relu{});
   check_layer("leaky_relu", far_from_zero, vv::leaky_relu{.slope = 0.2});
+  check_layer("elu", far_from_zero, vv::elu{.alpha = 0.7});
   check_layer("gelu", vectors, vv::gelu{});
   check_layer("silu", vectors, vv::silu{});
   check_layer("sigmoid", vectors, vv::sigmoid{});

@@ -45,6 +45,7 @@ struct doubled {
 TEST_CASE("laws of layers: activations") {
   check_layer(vv::relu{}, {rows, 5});
   check_layer(vv::leaky_relu{.slope = 0.1}, {rows, 5});
+  check_layer(vv::elu{.alpha = 0.7}, {rows, 5});
   check_layer(vv::gelu{}, {rows, 2, 3});
   check_layer(vv::silu{}, {rows, 5});
   check_layer(vv::sigmoid{}, {rows, 5});

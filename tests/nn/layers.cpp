@@ -1,6 +1,9 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <limits>
 #include <string>
+#include <vivace/graph/differentiate.hpp>
 #include <vivace/nn.hpp>
 
 #include "evaluated.hpp"
@@ -77,12 +80,37 @@ TEST_CASE("layers: activations keep the shape and have no parameters") {
   };
   check(vv::relu{});
   check(vv::leaky_relu{});
+  check(vv::elu{});
   check(vv::gelu{});
   check(vv::silu{});
   check(vv::sigmoid{});
   check(vv::tanh{});
   check(vv::softmax{});
   check(vv::dropout{});
+}
+
+TEST_CASE("layers: elu is its formula, and its gradient is finite") {
+  const double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  const numbers points{-infinity, -800, -2, -1e-3, -0.0, 0, 1e-3, 2, 800, nan};
+  for (const double alpha : {1.0, 0.3}) {
+    CAPTURE(alpha);
+    vv::builder graph;
+    const vv::value x = graph.parameter("x", {static_cast<std::int32_t>(points.size())});
+    const vv::value y = vv::elu{alpha}(x);
+    graph.output("y", y);
+    graph.output("gradient", gradient(sum(y), x));
+    evaluated run(vv::canonical(graph.result()));
+    run.set("x", points);
+    run.run();
+    const numbers values = run.read("y"), slopes = run.read("gradient");
+    for (std::size_t i = 0; i + 1 < points.size(); ++i) {
+      const double at = points[i];
+      CAPTURE(at);
+      CHECK(values[i] == doctest::Approx(at > 0 ? at : alpha * (std::exp(at) - 1)).epsilon(1e-12));
+      CHECK(slopes[i] == doctest::Approx(at > 0 ? 1 : alpha * std::exp(at)).epsilon(1e-12));
+    }
+    CHECK(std::isnan(values.back()));
+  }
 }
 
 TEST_CASE("layers: residuals and chains name the layers inside") {

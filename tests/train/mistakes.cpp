@@ -28,6 +28,10 @@ std::string message(Call&& call) {
   return "";
 }
 
+struct line {
+  static constexpr auto graph = vv::regressor(vv::features{1}, vv::targets{1}, vv::dense{1});
+};
+
 }  // namespace
 
 TEST_CASE("a label that is no class stops the step and touches nothing") {
@@ -49,6 +53,27 @@ TEST_CASE("a norm to clip to is above zero") {
   for (const double norm : {0.0, -1.0, std::numeric_limits<double>::quiet_NaN()})
     CHECK(message([&] { vv::trainer trainer{net{}, vv::clip_norm{norm}}; }).find("a norm above 0") !=
           std::string::npos);
+}
+
+TEST_CASE("a rate is a number from zero on") {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  for (const double rate : {-0.1, infinity, std::numeric_limits<double>::quiet_NaN()}) {
+    CHECK(message([&] { vv::trainer trainer{net{}, vv::adam{.rate = rate}}; }).find("at this rate") != std::string::npos);
+    CHECK(message([&] { vv::trainer trainer{net{}, vv::sgd{.rate = rate}}; }).find("at this rate") != std::string::npos);
+  }
+  CHECK(message([&] { vv::trainer trainer{net{}, vv::sgd{.rate = 0}}; }).empty());
+}
+
+TEST_CASE("a validation loss that is not finite ends the training") {
+  const std::vector<float> x{1, 2}, good{1, 2}, bad{1, std::numeric_limits<float>::quiet_NaN()};
+  vv::trainer trainer{line{}, vv::batch<2>, vv::sgd{.rate = 0.01}};
+  const auto set = vv::data::dataset::borrow(x, {1}, good);
+  const std::string text = message([&] {
+    trainer.fit(set, vv::epochs{4}, vv::validation{vv::data::dataset::borrow(x, {1}, bad)},
+                vv::early_stop{.patience = 2});
+  });
+  CHECK(text.find("the validation loss is not finite") != std::string::npos);
+  CHECK(text.find("epoch 0") != std::string::npos);
 }
 
 TEST_CASE("an input of a gradient function has the function's type") {

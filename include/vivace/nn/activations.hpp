@@ -19,6 +19,16 @@ struct leaky_relu {
   }
 };
 
+/// x where positive, else alpha * (e^x - 1) (Clevert et al., ICLR 2016); alpha is the slope at 0.
+struct elu {
+  static constexpr std::string_view label = "elu";
+  double alpha = 1;
+  constexpr value operator()(value input) const {
+    const value below = ops::exp(ops::minimum(input, 0));  // e^x of a large x would be infinite, and its gradient NaN
+    return ops::where(ops::step(input), input, ops::affine(below, alpha, -alpha));
+  }
+};
+
 /// x / 2 * (1 + erf(x / sqrt(2))) (Hendrycks and Gimpel, 2016).
 struct gelu {
   static constexpr std::string_view label = "gelu";

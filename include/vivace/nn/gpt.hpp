@@ -77,9 +77,9 @@ requires requires(const Body& body) {
 }
 constexpr auto language_model(const Body& body) { return language_model_definition<Body>{body, body.context}; }
 /// A language model of any layers from integers [batch, context] to logits [batch, context, vocabulary].
-template <layer... Layers>
+template <class... Layers>
 constexpr auto language_model(int context, const Layers&... layers) {
-  return language_model_definition<chain<Layers...>>{chain<Layers...>(layers...), context};
+  if constexpr (layers_only<Layers...>()) return language_model_definition<chain<Layers...>>{chain<Layers...>(layers...), context};
 }
 
 }  // namespace vivace::inline VIVACE_TARGET

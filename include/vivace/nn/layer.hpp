@@ -14,6 +14,15 @@ concept layer = requires(const Type& self, value input) {
   { self(input) } -> std::same_as<value>;
 };
 
+/// True, or a compile error that says what a layer is.
+template <class... Types>
+constexpr bool layers_only() {
+  static_assert((layer<Types> && ...),
+                "vivace: one of these is no layer: a layer is an object, such as relu{}, whose type has `constexpr value "
+                "operator()(value) const`");
+  return (layer<Types> && ...);
+}
+
 /// Applies a layer as the next line of the architecture's table. Layers inside a block are applied with it.
 template <layer Layer>
 constexpr value apply(const Layer& self, value input) {

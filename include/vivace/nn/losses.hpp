@@ -123,9 +123,9 @@ struct regressor_definition {
 
 /// Composes layers into a model of numbers, trained on the mean squared error until loss() says otherwise. Whatever has
 /// `dims()` can be the input or the target: `features`, `image`, `targets`.
-template <class Input, class Target, layer... Layers>
+template <class Input, class Target, class... Layers>
 constexpr auto regressor(Input from, Target to, const Layers&... layers) {
-  return regressor_definition<Input, Target, mse, chain<Layers...>>{from, to, mse{}, chain<Layers...>(layers...)};
+  if constexpr (layers_only<Layers...>()) return regressor_definition<Input, Target, mse, chain<Layers...>>{from, to, mse{}, chain<Layers...>(layers...)};
 }
 
 }  // namespace vivace::inline VIVACE_TARGET

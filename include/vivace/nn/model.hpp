@@ -56,9 +56,9 @@ struct classifier_definition {
 };
 
 /// Composes layers into a classifier.
-template <class Input, layer... Layers>
+template <class Input, class... Layers>
 constexpr auto classifier(Input from, classes to, const Layers&... layers) {
-  return classifier_definition<Input, chain<Layers...>>{from, to, chain<Layers...>(layers...)};
+  if constexpr (layers_only<Layers...>()) return classifier_definition<Input, chain<Layers...>>{from, to, chain<Layers...>(layers...)};
 }
 
 /// Free-form model: a function object that adds nodes to a builder and returns the loss, a scalar.

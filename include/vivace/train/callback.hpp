@@ -32,6 +32,16 @@ concept callback = requires(Type& self, training_state& state) { self.on_begin(s
                    requires(Type& self, training_state& state) { self.on_epoch(state); } ||
                    requires(Type& self, training_state& state) { self.on_end(state); };
 
+/// True if a callback has a function of this name that does not take training_state&, and so would never be called.
+template <class Type>
+constexpr bool has_mistaken_function() {
+  const auto mistaken = [](bool has, bool works) { return has && !works; };
+  return mistaken(requires { &Type::on_begin; }, requires(Type& self, training_state& state) { self.on_begin(state); }) ||
+         mistaken(requires { &Type::on_batch; }, requires(Type& self, training_state& state) { self.on_batch(state); }) ||
+         mistaken(requires { &Type::on_epoch; }, requires(Type& self, training_state& state) { self.on_epoch(state); }) ||
+         mistaken(requires { &Type::on_end; }, requires(Type& self, training_state& state) { self.on_end(state); });
+}
+
 /// When a callback is called.
 enum class training_event { begin, batch, epoch, end };
 
@@ -44,6 +54,8 @@ struct callback_handle {
 
   template <callback Type>
   static callback_handle to(Type& object) {
+    static_assert(!has_mistaken_function<Type>(),
+                  "vivace: a callback's on_begin, on_batch, on_epoch and on_end take training_state&; one of these does not");
     return {&object, [](void* self, training_event event, training_state& state) {
               auto& target = *static_cast<Type*>(self);
               if constexpr (requires { target.on_begin(state); })

@@ -37,16 +37,18 @@ Number number_in(const io::safetensors_file& file, const std::string& path, std:
   return value;
 }
 
+/// @param exactly the file should have all that belongs to a training, and not the network's alone
 /// @throws file_error if the file has no such tensor: it belongs to another network, optimiser or precision
 template <class Real>
 void check_variable(const io::safetensors_file& file, const std::string& path, const std::string& name,
-                    const typename variables<Real>::entry& to) {
+                    const typename variables<Real>::entry& to, bool exactly) {
+  const char* const what = exactly ? "the checkpoint is of another network or optimiser" : "the weights are of another network";
   const std::string needs = name + " of " + io::extents_text(extents_of(to.dims)) + ", as this network has it";
   if (!file.has(name))
-    throw file_error("the checkpoint is of another network or optimiser", path, "no tensor " + name, needs);
+    throw file_error(what, path, "no tensor " + name, needs);
   const io::tensor_info& found = file.info(name);
   if (found.dimensions != extents_of(to.dims))
-    throw file_error("the checkpoint is of another network or optimiser", path,
+    throw file_error(what, path,
                      name + " of " + io::extents_text(found.dimensions), needs);
   if (found.type != io::element_of<Real>)
     throw file_error("the checkpoint is of another precision", path,
@@ -66,7 +68,7 @@ void read_variables(const io::safetensors_file& file, const std::string& path, c
     std::string name = state_name(values.state(s).name);
     if (exactly || file.has(name)) all.emplace_back(std::move(name), values.state(s));
   }
-  for (const auto& [name, entry] : all) check_variable<Real>(file, path, name, entry);
+  for (const auto& [name, entry] : all) check_variable<Real>(file, path, name, entry, exactly);
   constexpr std::size_t traces = 2;
   if (exactly && file.tensors().size() != all.size() + traces)
     throw file_error("the checkpoint is of another network or optimiser", path,

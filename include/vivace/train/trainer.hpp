@@ -1,4 +1,7 @@
 #pragma once
+#include <cmath>
+#include <string>
+
 #include <vivace/exec/serial.hpp>
 #include <vivace/kernel/cpu/cpu.hpp>
 #include <vivace/optim/schedule.hpp>
@@ -103,9 +106,14 @@ struct selection {
 /// vv::trainer trainer{lenet{}, vv::batch<128>, vv::adamw{.rate = 1e-3}, vv::tbb{.threads = 2}, vv::seed{1}};
 /// const vv::trace trace = trainer.fit(data.train, vv::epochs{5}, vv::progress{});
 /// @endcode
-template <class Net, policy... Policies>
-  requires network_tag<Net> || definition<Net>
+template <class Net, class... Policies>
 class trainer {
+  static_assert(network_tag<Net> || definition<Net>,
+                "vivace: this is no network: a trainer takes an object of a type with `static constexpr auto graph = "
+                "vv::classifier(...)`, or a definition such as vv::classifier(...) itself");
+  static_assert((policy<Policies> && ...),
+                "vivace: one of these is no policy: a trainer takes batch<n>, an optimiser, an executor and the like, as "
+                "objects");
   using chosen = selection<Net, Policies...>;
   using code = typename chosen::code;
 
@@ -114,7 +122,7 @@ class trainer {
   static constexpr int batch_limit = chosen::batch_policy::value;
 
   explicit trainer(const Net& net, const Policies&... policies)
-      : code_(net), optimiser_(select_policy<optimiser_family>(sgd{}, policies...)),
+      : code_(net), optimiser_(checked_rate(select_policy<optimiser_family>(sgd{}, policies...))),
         schedule_(select_policy<schedule_family>(constant_rate{}, policies...)),
         executor_(select_policy<executor_family>(serial{}, policies...)),
         loading_(select_policy<loading_family>(plain_loader{}, policies...)), engine_(setup(policies...)) {}
@@ -254,6 +262,10 @@ class trainer {
   void validate(const Setting& setting, epoch_record& record) {
     if constexpr (is_validation<std::remove_cvref_t<Setting>>) {
       const evaluation found = evaluate(setting.set);
+      if (!std::isfinite(found.loss))
+        throw divergence_error("the validation loss is not finite, training stops",
+                               "epoch " + std::to_string(record.epoch), std::to_string(found.loss),
+                               "validation data without NaN, or a lower rate; the last checkpoint is untouched");
       record.val_loss = found.loss;
       record.val_accuracy = found.accuracy;
     }
@@ -267,6 +279,13 @@ class trainer {
       return transform_of(rest...);
   }
 
+  /// @throws error if the optimiser has a rate that is negative or no number
+  static const typename chosen::optimiser& checked_rate(const typename chosen::optimiser& optimiser) {
+    if constexpr (requires { optimiser.rate; })
+      if (!(optimiser.rate >= 0) || !std::isfinite(optimiser.rate))
+        throw error("an optimiser cannot work at this rate", "rate", std::to_string(optimiser.rate), "a number from 0 on");
+    return optimiser;
+  }
   static double checked_norm(double norm) {
     if (norm > 0) return norm;
     throw error("gradients cannot be clipped to this norm", "clip_norm", std::to_string(norm), "a norm above 0");
