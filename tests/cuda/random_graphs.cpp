@@ -79,8 +79,7 @@ void check_graph(std::uint64_t seed, int steps, bool with_products, bool with_lo
   INFO("seed ", seed, ", ", steps, " operations");
   const vv::graph made = graph_test::random_graph(seed, steps, with_products, with_loops).take();
   REQUIRE(made.mistake.what == vv::problem::none);
-  vv::graph scheduled = vv::with_late_stores(vv::without_dead_code(vv::canonical(made)));
-  if (seed % 3 == 0) scheduled = vv::with_narrow_storage(scheduled);
+  const vv::graph scheduled = vv::with_late_stores(vv::without_dead_code(vv::canonical(made)));
   const std::string found = seed % 4 == 0 ? compare<backwards>(scheduled, seed) : compare<emulated>(scheduled, seed);
   CHECK_MESSAGE(found.empty(), found);
 }
@@ -96,4 +95,34 @@ TEST_CASE("cuda: random graphs with products") {
 TEST_CASE("cuda: random graphs with loops") {
   for (std::uint64_t seed = 2000; seed < 2100; ++seed)
     check_graph(seed, 4 + static_cast<int>(seed % 30), seed % 2 == 0, true);
+}
+
+TEST_CASE("cuda: values in bfloat16") {
+  vv::builder make;
+  const vv::value x = make.input("x", {vv::rows, 37});
+  const vv::value kept = relu(x);
+  make.result().loss = mean(kept).index();
+  make.output("twice", 2 * kept);
+  const vv::graph from = vv::with_narrow_storage(vv::canonical(make.take()));
+  std::vector<float> numbers;
+  const vv::random_stream random(3, 1);
+  for (std::uint64_t i = 0; i < 37 * batch; ++i) numbers.push_back(static_cast<float>(2 * random.uniform(i) - 1));
+  vv::runtime_graph<float, emulated> made(from, batch);
+  made.run().set_input(0, numbers.data());
+  for (const std::int32_t samples : {batch, 1, 3}) {
+    made.run()({.samples = samples});
+    const float* const twice = made.run().output("twice").data;
+    bool same = true, rounded = false;
+    for (std::size_t i = 0; i < 37 * static_cast<std::size_t>(samples); ++i) {
+      const float positive = numbers[i] > 0 ? numbers[i] : 0, wanted = 2 * vv::to_float(vv::to_bfloat16(positive));
+      same = same && twice[i] == wanted;
+      rounded = rounded || wanted != 2 * positive;
+    }
+    CHECK(same);
+    CHECK(rounded);
+  }
+  vv::runtime_graph<double, emulated> refused(from, batch);
+  const std::vector<double> wide(37 * batch);
+  refused.run().set_input(0, wide.data());
+  CHECK_THROWS_WITH(refused.run()({.samples = batch}), doctest::Contains("double precision"));
 }

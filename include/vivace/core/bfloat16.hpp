@@ -15,6 +15,10 @@ VIVACE_HOST_DEVICE constexpr bfloat16 to_bfloat16(float value) {
   const std::uint32_t rounded = nan ? bits | 0x400000 : bits + 0x7fff + (bits >> 16 & 1);
   return static_cast<bfloat16>(rounded >> 16);
 }
+/// The same of a number that is a bfloat16's.
+VIVACE_HOST_DEVICE constexpr bfloat16 upper_half(float value) {
+  return static_cast<bfloat16>(__builtin_bit_cast(std::uint32_t, value) >> 16);
+}
 VIVACE_HOST_DEVICE constexpr float to_float(bfloat16 value) {
   return __builtin_bit_cast(float, static_cast<std::uint32_t>(value) << 16);
 }

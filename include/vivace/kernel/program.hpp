@@ -126,7 +126,7 @@ class program_runner {
     for (; i + line_size <= count; i += line_size) std::memcpy(to + i, from + i, line_size * sizeof(Real));
     if (i < count) std::memcpy(to + i, from + i, static_cast<std::size_t>(count - i) * sizeof(Real));
   }
-  /// From and to memory that is half as wide. Lines of fixed size become vectors.
+  /// From and to memory that is half as wide; `narrow` has rounded the values. Lines of fixed size become vectors.
   static void widen(Real* to, const bfloat16* from, std::int64_t count) {
     std::int64_t i = 0;
     for (; i + line_size <= count; i += line_size)
@@ -134,13 +134,10 @@ class program_runner {
     for (; i < count; ++i) to[i] = static_cast<Real>(to_float(from[i]));
   }
   static void narrow(bfloat16* to, const Real* from, std::int64_t count) {
-    const auto upper = [](Real value) {  // they are rounded already
-      return static_cast<bfloat16>(__builtin_bit_cast(std::uint32_t, static_cast<float>(value)) >> 16);
-    };
     std::int64_t i = 0;
     for (; i + line_size <= count; i += line_size)
-      for (int j = 0; j < line_size; ++j) to[i + j] = upper(from[i + j]);
-    for (; i < count; ++i) to[i] = upper(from[i]);
+      for (int j = 0; j < line_size; ++j) to[i + j] = upper_half(static_cast<float>(from[i + j]));
+    for (; i < count; ++i) to[i] = upper_half(static_cast<float>(from[i]));
   }
   /// Finds the next elements of a load, repeated as its pattern says: where they lie, or else copied.
   void spread(int l, std::int64_t count) {

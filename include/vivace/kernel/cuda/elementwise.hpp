@@ -26,6 +26,10 @@ inline constexpr int operand_count = operands_of(Kind);
 template <op Kind>
 inline constexpr bool interpreted = is_elementwise(Kind) && Kind != op::map;
 
+/// Values of single precision alone are stored in bfloat16: of others nobody wants it, and it costs registers.
+template <class Real>
+inline constexpr bool stores_narrow = sizeof(Real) == sizeof(float);
+
 template <op Kind>
 inline constexpr bool known_operation = false;
 
@@ -61,8 +65,8 @@ VIVACE_HOST_DEVICE Real elementwise_value(Real a, Real b, Real c, const line<Rea
   else if constexpr (Kind == op::equal) return a == b ? Real(1) : Real(0);
   else if constexpr (Kind == op::select) return a != 0 ? b : c;
   else if constexpr (Kind == op::multiply_add) return code.scale * (a * b) + code.shift * c;
-  else if constexpr (Kind == op::narrow) return static_cast<Real>(to_float(to_bfloat16(static_cast<float>(a))));
-  else if constexpr (Kind == op::widen) return a;
+  else if constexpr (Kind == op::narrow && stores_narrow<Real>) return to_float(to_bfloat16(a));
+  else if constexpr (Kind == op::narrow || Kind == op::widen) return a;
   else static_assert(known_operation<Kind>, "vivace: the device's kernels lack an elementwise operation; it is named in the template arguments of elementwise_value");
   // clang-format on
 }

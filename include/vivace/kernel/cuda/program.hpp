@@ -119,6 +119,9 @@ packed_program<Real, Loads, Lines> packed(const program<Real>& from, const Real*
     throw error("a tensor is too large for the device's kernels", "cuda", std::to_string(from.size) + " elements",
                 "fewer than 2^31: a smaller batch");
   packed_program<Real, Loads, Lines> to;
+  for (int s = 0; s < from.stores; ++s)
+    if (from.store[s].narrow && !stores_narrow<Real>)
+      throw error("values of double precision are not stored in bfloat16", "cuda", "a value of the forward pass", "f32");
   to.head = head;
   to.seed = Launch::seed(context);
   to.step = Launch::step(context);
@@ -192,13 +195,14 @@ class program_thread {
   [[nodiscard]] VIVACE_HOST_DEVICE values load(const packed_load<Real>& from) const {
     if (from.how == reading::full) return read(from.data + first_, from.aligned);
     if (from.how == reading::splat) return all(from.data == nullptr ? from.literal : *from.data);
-    if (from.how == reading::narrow) {
-      values result{};
-      const auto* const data = reinterpret_cast<const bfloat16*>(from.data) + first_;
-      for (int v = 0; v < Width; ++v)
-        if (v < count_) result.value[v] = static_cast<Real>(to_float(data[v]));
-      return result;
-    }
+    if constexpr (stores_narrow<Real>)
+      if (from.how == reading::narrow) {
+        values result{};
+        const auto* const data = reinterpret_cast<const bfloat16*>(from.data) + first_;
+        for (int v = 0; v < Width; ++v)
+          if (v < count_) result.value[v] = to_float(data[v]);
+        return result;
+      }
     const std::uint32_t begin = from.where.offset(first_);
     if (Width == 1) return all(from.data[begin]);
     if (from.even && whole_) {
@@ -212,12 +216,13 @@ class program_thread {
   }
   VIVACE_HOST_DEVICE void write(const packed_store<Real>& to) const {
     const values result = operand(to.from);
-    if (to.narrow) {
-      auto* const data = reinterpret_cast<bfloat16*>(to.data) + first_;
-      for (int v = 0; v < Width; ++v)
-        if (v < count_) data[v] = to_bfloat16(static_cast<float>(result.value[v]));
-      return;
-    }
+    if constexpr (stores_narrow<Real>)
+      if (to.narrow) {
+        auto* const data = reinterpret_cast<bfloat16*>(to.data) + first_;
+        for (int v = 0; v < Width; ++v)
+          if (v < count_) data[v] = upper_half(result.value[v]);
+        return;
+      }
     if (Width > 1 && to.aligned && whole_) {
       *reinterpret_cast<values*>(to.data + first_) = result;
       return;
