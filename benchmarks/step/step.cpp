@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   on_one_and_two("mlp 128/adamw", mlp{}, vv::batch<128>, vv::adamw{});
   on_one_and_two("lenet 128/adamw", lenet{}, vv::batch<128>, vv::adamw{});
   on_one_and_two("resnet20 128/sgd_momentum", resnet{}, vv::batch<128>, vv::sgd_momentum{.rate = 1e-3});
+  all.step("resnet20 128/sgd_momentum, bf16/1 thread", resnet{}, vv::batch<128>, vv::sgd_momentum{.rate = 1e-3}, vv::bf16{});
   on_one_and_two("gpt 8/adam", gpt{}, vv::batch<8>, vv::adam{.rate = 1e-4});
   return all.run();
 }

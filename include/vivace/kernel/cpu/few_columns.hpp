@@ -43,16 +43,16 @@ template <class Real, int Count = lanes<Real>>
 }
 
 /// Sums of products of rows of A with columns of B, by lanes: to[row * of.n + column].
-/// @param first row of A, of `rows`: size::dot_rows at least
-/// @param turned columns of B, b_column elements apart, the first of size::dot_columns
+/// @tparam Rows and Columns of a tile
+/// @param first row of A, of `rows`: Rows at least
+/// @param turned columns of B, b_column elements apart, the first of Columns
 /// @param valid columns that there are, if fewer
-template <class Real>
+template <int Rows, int Columns, class Real>
 [[gnu::noinline]] void multiply_by_depth(const operands<Real>& of, int first, int rows, const Real* turned,
                                          std::int64_t b_column, int valid, vector<Real>* to) {
-  using size = tuning::few_columns<Real>;
-  const Real* b[size::dot_columns];
+  const Real* b[Columns];
 #pragma GCC unroll 8
-  for (int c = 0; c < size::dot_columns; ++c) {
+  for (int c = 0; c < Columns; ++c) {
     b[c] = turned + (std::min)(c, valid - 1) * b_column;
     asm("" : "+r"(b[c]));  // one by one: as a vector they would have to be taken apart again
   }
@@ -61,25 +61,25 @@ template <class Real>
   const std::int64_t k = of.k, whole = k / lanes<Real> * lanes<Real>;
   const integer_vector<Real> rest =
       number >= static_cast<int>(lanes<Real> - (k - whole));  // behind the last whole vector
-  for (int row = 0; row < rows; row += size::dot_rows) {
-    const int at = (std::min)(row, rows - size::dot_rows);  // the last rows may be computed twice
-    const Real* a[size::dot_rows];
+  for (int row = 0; row < rows; row += Rows) {
+    const int at = (std::min)(row, rows - Rows);  // the last rows may be computed twice
+    const Real* a[Rows];
     a[0] = of.a + (first + at) * of.a_row;
 #pragma GCC unroll 8
-    for (int r = 1; r < size::dot_rows; ++r) {
+    for (int r = 1; r < Rows; ++r) {
       a[r] = a[r - 1] + of.a_row;
       asm("" : "+r"(a[r]));
     }
-    vector<Real> sum[size::dot_rows][size::dot_columns] = {};
+    vector<Real> sum[Rows][Columns] = {};
     const auto step = [&](auto&& value) __attribute__((always_inline)) {
-      vector<Real> right[size::dot_columns];
+      vector<Real> right[Columns];
 #pragma GCC unroll 8
-      for (int c = 0; c < size::dot_columns; ++c) right[c] = value(b[c]);
+      for (int c = 0; c < Columns; ++c) right[c] = value(b[c]);
 #pragma GCC unroll 8
-      for (int r = 0; r < size::dot_rows; ++r) {
+      for (int r = 0; r < Rows; ++r) {
         const vector<Real> left = value(a[r]);
 #pragma GCC unroll 8
-        for (int c = 0; c < size::dot_columns; ++c) sum[r][c] = left * right[c] + sum[r][c];
+        for (int c = 0; c < Columns; ++c) sum[r][c] = left * right[c] + sum[r][c];
       }
     };
     for (std::int64_t d = 0; d < whole; d += lanes<Real>)
@@ -90,9 +90,9 @@ template <class Real>
       });
     vector<Real>* const out = to + at * of.n;
 #pragma GCC unroll 8
-    for (int r = 0; r < size::dot_rows; ++r)
+    for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
-      for (int c = 0; c < size::dot_columns; ++c)
+      for (int c = 0; c < Columns; ++c)
         if (c < valid) out[r * of.n + c] = sum[r][c];
   }
 }
@@ -103,11 +103,13 @@ template <class Real>
 void rows_by_depth(const operands<Real>& of, const Real* turned, std::int64_t b_column, int first, int end, Real* to) {
   using size = tuning::few_columns<Real>;
   vector<Real> sums[size::dot_block * size::most + lanes<Real>];
-  for (int chunks = (end - first + size::dot_block - 1) / size::dot_block; chunks > 0; --chunks) {
+  const int most = of.n == 1 ? size::column_block : size::dot_block;
+  for (int chunks = (end - first + most - 1) / most; chunks > 0; --chunks) {
     const int rows = (end - first) / chunks, count = rows * of.n;  // even, lest the last has fewer than a tile
-    for (int column = 0; column < of.n; column += size::dot_columns)
-      multiply_by_depth(of, first, rows, turned + column * b_column, b_column,
-                        (std::min)(of.n - column, size::dot_columns), sums + column);
+    if (of.n == 1) multiply_by_depth<size::column_rows, 1>(of, first, rows, turned, b_column, 1, sums);
+    for (int column = 0; column < of.n && of.n > 1; column += size::dot_columns)
+      multiply_by_depth<size::dot_rows, size::dot_columns>(of, first, rows, turned + column * b_column, b_column,
+                                                           (std::min)(of.n - column, size::dot_columns), sums + column);
     for (int i = count; i % lanes<Real> != 0; ++i) sums[i] = vector<Real>{};
     for (int i = 0; i < count; i += lanes<Real>) {
       const vector<Real> total = sums_of_lanes<Real>(sums + i);
@@ -160,7 +162,8 @@ void rows_by_rows(const operands<Real>& of, const Real* steps, int first, int en
 template <class Real>
 constexpr bool serves(int m, int n, int k, std::int64_t a_row, std::int64_t a_column) {
   using size = tuning::few_columns<Real>;
-  if (n < 2 || n > size::most || k < lanes<Real> || k > size::depth) return false;
+  if (n > size::most || k < lanes<Real> || k > size::depth) return false;
+  if (n == 1 && a_column != 1) return false;  // columns of A are summed as rows of the transposed product
   return (a_column == 1 && m >= size::dot_rows) || (a_row == 1 && m >= size::lane_rows);
 }
 

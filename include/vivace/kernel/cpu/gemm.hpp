@@ -208,10 +208,29 @@ constexpr gemm_blocks cut_blocks(int m, int n, int k, int batch, bool finished) 
   return cut;
 }
 
+/// A product of few columns; see few_columns.
+template <class Real>
+void multiply_few_columns(const gemm_arguments<Real>& given, const parallel& run) {
+  const few_columns::operands<Real> of{given.n,   given.k,     given.a,       given.a_row, given.a_column,
+                                       given.b, given.b_row, given.b_column};
+  const bool alone = std::int64_t{given.m} * given.n * given.k < tuning::gemm_serial;
+  few_columns::multiply(given.m, of, alone ? parallel{} : run, [&](int first, int rows, const Real* values) {
+    const std::int64_t begin = std::int64_t{first} * given.n, count = std::int64_t{rows} * given.n;
+    if (given.finish != nullptr)
+      given.finish->apply(given.finish->self, begin, count, values);
+    else
+      copy_short(given.c + begin, values, count);
+  });
+}
+
 /// Matrix product; see gemm_arguments. The same bits for every number of threads. NaN and infinity propagate as in a
 /// plain loop. Allocates nothing; uses up to 250 KiB of stack.
 template <class Real>
 void gemm(const gemm_arguments<Real>& given, const parallel& run) {
+  if (given.batch == 1 && few_columns::serves<Real>(given.m, given.n, given.k, given.a_row, given.a_column)) {
+    multiply_few_columns(given, run);
+    return;
+  }
   using size = tuning::gemm<Real>;
   gemm_arguments<Real> product = given;
   if (product.n == 1) {  // one column is one row of the transposed product, which fills vectors
@@ -221,19 +240,6 @@ void gemm(const gemm_arguments<Real>& given, const parallel& run) {
   }
   const int m = product.m, n = product.n, k = product.k;
   if (m <= 0 || n <= 0 || product.batch <= 0) return;
-  if (product.batch == 1 && few_columns::serves<Real>(m, n, k, product.a_row, product.a_column)) {
-    const few_columns::operands<Real> of{n,         k,           product.a,       product.a_row, product.a_column,
-                                         product.b, product.b_row, product.b_column};
-    few_columns::multiply(m, of, std::int64_t{m} * n * k < tuning::gemm_serial ? parallel{} : run,
-                          [&](int first, int rows, const Real* values) {
-                            const std::int64_t begin = std::int64_t{first} * n, count = std::int64_t{rows} * n;
-                            if (product.finish != nullptr)
-                              product.finish->apply(product.finish->self, begin, count, values);
-                            else
-                              copy_short(product.c + begin, values, count);
-                          });
-    return;
-  }
   if (product.batch == 1 && k > 0 && m <= size::block_rows && std::int64_t{m} * n <= tuning::gemm_one_block &&
       std::int64_t{m} * n * k <= tuning::gemm_serial) {  // no divisions to find blocks: they would take longer
     alignas(64) Real held[tuning::gemm_one_block];

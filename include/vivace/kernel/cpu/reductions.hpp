@@ -1,7 +1,7 @@
 #pragma once
 #include <algorithm>
+#include <bit>
 #include <cmath>
-#include <numeric>
 
 #include <vivace/kernel/call.hpp>
 #include <vivace/kernel/cpu/stretch.hpp>
@@ -70,10 +70,11 @@ class sum_stream {
   sum_stream(const pattern& how, std::int64_t first, Real* to) : how_(how), walk_(how, first), to_(to) {
     if (how.rank != 2 || how.repeated[1] || how.extent[1] > most_columns) return;
     // Columns: summed into rows of whole vectors, and so many of these that they do not wait for each other.
-    const std::int64_t together = std::lcm(std::int64_t{how.extent[1]}, std::int64_t{kernel::lanes<Real>});
-    period_ =
-        together > most_columns ? how.extent[1] : (std::max)(most_columns / 8 / together, std::int64_t{1}) * together;
-    at_ = first % how.extent[1];
+    const std::int64_t columns = how.extent[1], width = kernel::lanes<Real>;
+    // Their least common multiple: the number of lanes is a power of two.
+    const std::int64_t together = columns * width >> std::countr_zero(static_cast<std::uint64_t>(columns | width));
+    period_ = together > most_columns ? columns : (std::max)(most_columns / 8 / together, std::int64_t{1}) * together;
+    at_ = first < columns ? first : first % columns;
     clear_run(wide_, period_);
   }
 

@@ -15,6 +15,9 @@ struct few_columns {
   static constexpr int dot_columns = VIVACE_VECTOR_BYTES == 64 ? 5 : 2;
   /// Rows whose sums are added up at once.
   static constexpr int dot_block = 20;
+  /// The same of a single column.
+  static constexpr int column_rows = 4;
+  static constexpr int column_block = 4 * lanes<Real>;
   /// Tiles with lanes along the rows have 5 or 10 columns, so many sums, and so many rows at most.
   static constexpr int sums = VIVACE_VECTOR_BYTES == 64 ? 20 : 10;
   static constexpr int lane_rows = sums / 5 * lanes<Real>;
