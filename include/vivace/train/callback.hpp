@@ -35,11 +35,12 @@ concept callback = requires(Type& self, training_state& state) { self.on_begin(s
 /// True if a callback has a function of this name that does not take training_state&, and so would never be called.
 template <class Type>
 constexpr bool has_mistaken_function() {
-  const auto mistaken = [](bool has, bool works) { return has && !works; };
-  return mistaken(requires { &Type::on_begin; }, requires(Type& self, training_state& state) { self.on_begin(state); }) ||
-         mistaken(requires { &Type::on_batch; }, requires(Type& self, training_state& state) { self.on_batch(state); }) ||
-         mistaken(requires { &Type::on_epoch; }, requires(Type& self, training_state& state) { self.on_epoch(state); }) ||
-         mistaken(requires { &Type::on_end; }, requires(Type& self, training_state& state) { self.on_end(state); });
+  const bool begin = requires(Type& self, training_state& state) { self.on_begin(state); };
+  const bool batch = requires(Type& self, training_state& state) { self.on_batch(state); };
+  const bool epoch = requires(Type& self, training_state& state) { self.on_epoch(state); };
+  const bool end = requires(Type& self, training_state& state) { self.on_end(state); };
+  return (!begin && requires { &Type::on_begin; }) || (!batch && requires { &Type::on_batch; }) ||
+         (!epoch && requires { &Type::on_epoch; }) || (!end && requires { &Type::on_end; });
 }
 
 /// When a callback is called.
@@ -55,7 +56,8 @@ struct callback_handle {
   template <callback Type>
   static callback_handle to(Type& object) {
     static_assert(!has_mistaken_function<Type>(),
-                  "vivace: a callback's on_begin, on_batch, on_epoch and on_end take training_state&; one of these does not");
+                  "vivace: a callback's on_begin, on_batch, on_epoch and on_end take training_state&; one of these "
+                  "does not");
     return {&object, [](void* self, training_event event, training_state& state) {
               auto& target = *static_cast<Type*>(self);
               if constexpr (requires { target.on_begin(state); })

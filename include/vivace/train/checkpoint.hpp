@@ -42,7 +42,8 @@ Number number_in(const io::safetensors_file& file, const std::string& path, std:
 template <class Real>
 void check_variable(const io::safetensors_file& file, const std::string& path, const std::string& name,
                     const typename variables<Real>::entry& to, bool exactly) {
-  const char* const what = exactly ? "the checkpoint is of another network or optimiser" : "the weights are of another network";
+  const char* const what =
+      exactly ? "the checkpoint is of another network or optimiser" : "the weights are of another network";
   const std::string needs = name + " of " + io::extents_text(extents_of(to.dims)) + ", as this network has it";
   if (!file.has(name))
     throw file_error(what, path, "no tensor " + name, needs);

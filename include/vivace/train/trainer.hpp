@@ -99,9 +99,10 @@ struct selection {
 /// Trains a network.
 ///
 /// Made of a network tag, or of a definition that is a value, and policies in any order: batch<128>, an optimiser, an
-/// executor (serial{}, threads{}, tbb{}, cuda{}), a seed, a schedule, clip_norm{}, a precision (f32{}, tf32{}, bf16{}, f64{}). A
-/// tag is planned by the compiler, a value by the constructor. All memory is allocated by the constructor; a step allocates nothing.
-/// One seed gives the same bits for any executor of the CPU and any number of threads; on a device the same bits twice.
+/// executor (serial{}, threads{}, tbb{}, cuda{}), a seed, a schedule, clip_norm{}, a precision (f32{}, tf32{}, bf16{},
+/// f64{}). A tag is planned by the compiler, a value by the constructor. All memory is allocated by the constructor; a step
+/// allocates nothing. One seed gives the same bits for any executor of the CPU and any number of threads; on a device the
+/// same bits twice.
 /// @code
 /// vv::trainer trainer{lenet{}, vv::batch<128>, vv::adamw{.rate = 1e-3}, vv::tbb{.threads = 2}, vv::seed{1}};
 /// const vv::trace trace = trainer.fit(data.train, vv::epochs{5}, vv::progress{});
@@ -283,7 +284,8 @@ class trainer {
   static const typename chosen::optimiser& checked_rate(const typename chosen::optimiser& optimiser) {
     if constexpr (requires { optimiser.rate; })
       if (!(optimiser.rate >= 0) || !std::isfinite(optimiser.rate))
-        throw error("an optimiser cannot work at this rate", "rate", std::to_string(optimiser.rate), "a number from 0 on");
+        throw error("an optimiser cannot work at this rate", "rate", std::to_string(optimiser.rate),
+                    "a number from 0 on");
     return optimiser;
   }
   static double checked_norm(double norm) {
