@@ -48,28 +48,33 @@ template <int Quads, class Real>
   for (int column = 0; column < 4; ++column) std::memcpy(to + column * to_row, &line[column], sizeof(wide));
 }
 
+/// Calls body(first) for pieces of `size` that cover [0, count), count >= size; the last may overlap the one before.
+template <class Body>
+[[gnu::always_inline]] inline void cover(int count, int size, Body&& body) {
+  for (int first = 0; first + size <= count; first += size) body(first);
+  if (count % size != 0) body(count - size);
+}
+
 /// Transposes rows x columns elements: to[column * to_row + row] = from[row * from_row + column].
 template <class Real>
 [[gnu::noinline]] void transpose(const Real* from, std::int64_t from_row, Real* to, std::int64_t to_row, int rows,
                                  int columns) {
   constexpr int quads = 8 * sizeof(Real) <= VIVACE_VECTOR_BYTES ? 2 : 1;
-  const int wide_rows = rows / (4 * quads) * 4 * quads, whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
-  // Few distant lines at a time: many of them may want the same place in the cache.
-  if (to_row > from_row) {
-    for (int column = 0; column < whole_columns; column += 4)
-      for (int row = 0; row < wide_rows; row += 4 * quads)
-        transpose_strip<quads>(from + row * from_row + column, from_row, to + column * to_row + row, to_row);
+  const auto strip = [&]<int Quads>(int row, int column) __attribute__((always_inline)) {
+    transpose_strip<Quads>(from + row * from_row + column, from_row, to + column * to_row + row, to_row);
+  };
+  if (rows < 4 || columns < 4) {
+    for (int row = 0; row < rows; ++row)
+      for (int column = 0; column < columns; ++column) to[column * to_row + row] = from[row * from_row + column];
+  } else if (rows < 4 * quads) {
+    cover(rows, 4, [&](int row) { cover(columns, 4, [&](int column) { strip.template operator()<1>(row, column); }); });
+  } else if (to_row > from_row) {  // few distant lines at a time: many of them may want the same place in the cache
+    cover(columns, 4,
+          [&](int column) { cover(rows, 4 * quads, [&](int row) { strip.template operator()<quads>(row, column); }); });
   } else {
-    for (int row = 0; row < wide_rows; row += 4 * quads)
-      for (int column = 0; column < whole_columns; column += 4)
-        transpose_strip<quads>(from + row * from_row + column, from_row, to + column * to_row + row, to_row);
+    cover(rows, 4 * quads,
+          [&](int row) { cover(columns, 4, [&](int column) { strip.template operator()<quads>(row, column); }); });
   }
-  for (int row = wide_rows; row < whole_rows; row += 4)
-    for (int column = 0; column < whole_columns; column += 4)
-      transpose_strip<1>(from + row * from_row + column, from_row, to + column * to_row + row, to_row);
-  for (int row = 0; row < rows; ++row)
-    for (int column = row < whole_rows ? whole_columns : 0; column < columns; ++column)
-      to[column * to_row + row] = from[row * from_row + column];
 }
 
 /// Copies count elements, in pieces of fixed sizes: a call of memmove would cost more than the copy. `to` may lie
