@@ -107,8 +107,8 @@ class bound_plan {
     for (const patch& one : patches_) *one.target = static_cast<const Real*>(inputs[one.input]) + one.offset;
     int loop = 0;
     const std::int32_t bound = std::exchange(samples_, 0);  // an exception leaves pointers of loops behind: bind anew
-    step_context backwards = context;
-    backwards.lanes = context.lanes.backwards();
+    step_context backwards = context;  // of one thread alone: of several, each should go on with its own part
+    if (context.lanes.threads() == 1) backwards.lanes = context.lanes.backwards();
     run(0, calls_.size(), loop, context, backwards);
     samples_ = bound;
   }
