@@ -68,6 +68,20 @@ TEST_CASE("checkpoint: a resumed training goes on bit for bit") {
   CHECK(networks::same(again.fit(set, vv::epochs{3}), expected));  // nothing is left to do
 }
 
+TEST_CASE("checkpoint: bf16 stores activations differently, and no checkpoint") {
+  const files::temporary_folder folder;
+  const std::string path = folder / "net.safetensors";
+  const auto set = labelled(40);
+  auto half = made<networks::mlp>(vv::bf16{});
+  half.fit(set, vv::epochs{2}, vv::checkpoint{path});
+  auto whole = made<networks::mlp>();
+  vv::resume(whole, path);
+  CHECK(variables_of(whole) == variables_of(half));
+  whole.fit(set, vv::epochs{3}, vv::checkpoint{path});
+  vv::resume(half, path);
+  CHECK(networks::same(half.history(), whole.history()));
+}
+
 TEST_CASE("checkpoint: the wrong file is refused, and nothing is changed") {
   const files::temporary_folder folder;
   const std::string path = folder / "net.safetensors";
