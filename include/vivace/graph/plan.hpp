@@ -176,18 +176,20 @@ class range_allocator {
 constexpr pattern spread_pattern(const shape& operand, const shape& dims) {
   pattern result;
   const int lead = dims.rank - operand.rank;
+  int last = -1;  // axis of the result
   for (int d = 0; d < dims.rank; ++d) {
-    if (dims[d] == 1) continue;
-    const bool repeated = d < lead || operand[d - lead] != dims[d];
-    if (result.rank > 0 && result.repeated[result.rank - 1] == repeated) {
-      std::int32_t& extent = result.extent[result.rank - 1];
-      extent *= dims[d];  // at most one of the two counts samples, so the sign is kept
+    const std::int32_t extent = dims.extent[d];
+    if (extent == 1) continue;
+    const bool repeated = d < lead || operand.extent[d - lead] != extent;
+    if (last >= 0 && result.repeated[last] == repeated) {
+      result.extent[last] *= extent;  // at most one of the two counts samples, so the sign is kept
       continue;
     }
-    result.extent[result.rank] = dims[d];
-    result.repeated[result.rank] = repeated;
-    ++result.rank;
+    ++last;
+    result.extent[last] = extent;
+    result.repeated[last] = repeated;
   }
+  result.rank = static_cast<std::int8_t>(last + 1);
   return result;
 }
 

@@ -63,8 +63,11 @@ class planner {
     plan_.state_size = lay_out(graph_.states, space::state, plan_.states);
     for (int i = 0; i < graph_.inputs.size(); ++i) place_[graph_.inputs[i].node] = {space::input, i};
     for (int i = 0; i < graph_.settings.size(); ++i) place_[graph_.settings[i].node] = {space::setting, i};
-    for (std::int32_t index = 0; index < graph_.nodes.size(); ++index)
-      if (graph_.nodes[index].kind == op::constant) place_[index] = {space::literal, index};
+    for (std::int32_t index = 0; index < graph_.nodes.size(); ++index) {
+      const op kind = graph_.nodes[index].kind;
+      if (kind == op::constant) place_[index] = {space::literal, index};
+      if (kind == op::narrow) has_narrow_ = true;
+    }
   }
 
   /// Of a graph with loops: says whose memory each value lies in, another value's if it names that, is stacked there or
@@ -189,7 +192,7 @@ class planner {
 
   [[nodiscard]] constexpr std::int64_t size_of(std::int32_t index) const {
     const std::int64_t elements = graph_.nodes[index].dims.size_at(plan_.batch);
-    return aligned_size(is_narrow(index) ? (elements + 1) / 2 : elements);
+    return aligned_size(has_narrow_ && is_narrow(index) ? (elements + 1) / 2 : elements);
   }
   [[nodiscard]] constexpr bool is_narrow(std::int32_t index) const { return graph_.nodes[index].kind == op::narrow; }
   [[nodiscard]] constexpr bool is_stored(std::int32_t index) const {
@@ -296,7 +299,8 @@ class planner {
     const std::int32_t seen = user.operand[position];
     const std::int32_t base = fusion_.base[seen];
     if (in_group(base, root)) return register_[base];
-    load wanted{.from = place_[base], .narrow = is_narrow(base)};
+    load wanted{.from = place_[base]};
+    if (has_narrow_) wanted.narrow = is_narrow(base);
     if (graph_.nodes[base].kind == op::constant) {
       wanted.from = {space::literal, 0};
       wanted.literal = graph_.nodes[base].attr.scale;
@@ -330,7 +334,7 @@ class planner {
 
   constexpr void store_if_needed(command& made, std::int32_t member, std::int32_t root, bool is_sum) {
     if (is_sum || !is_stored(member)) return;
-    store out{.from = register_[member], .narrow = is_narrow(member)};
+    store out{.from = register_[member], .narrow = has_narrow_ && is_narrow(member)};
     const std::int32_t target = stored_to_[member];
     if (target >= 0) {
       out.direct = last_read_[target] <= member || !read_in_group(target, root);
@@ -359,7 +363,7 @@ class planner {
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
         const std::int32_t base = fusion_.base[current.operand[i]];
         if (last_use_[base] != root || last_read_[base] > member || place_[base].where != space::arena) continue;
-        if (is_narrow(base)) continue;
+        if (has_narrow_ && is_narrow(base)) continue;
         if (has_loops_ && (owner_[base] != base || owner_[member] != member ||
                            graph_.nodes[base].loop != graph_.nodes[member].loop))
           continue;
@@ -417,6 +421,7 @@ class planner {
   const fusion& fusion_;
   workspace_rule workspace_;
   bool has_loops_;
+  bool has_narrow_ = false;
   loop_ranges ranges_;
   plan plan_;
   range_allocator arena_;
