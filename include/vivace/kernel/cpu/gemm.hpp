@@ -118,11 +118,24 @@ template <class Real>
          (std::min)(height, rows - row));
 }
 
+/// out[i, j] = a[i] * b[j]: sums of one term need no tiles.
+template <class Real>
+void multiply_outer(int m, int n, const Real* a, std::int64_t a_row, const Real* b, Real* out, std::int64_t out_row) {
+  for (int row = 0; row < m; ++row, a += a_row, out += out_row) {
+    const vector<Real> left = broadcast(*a);
+    int column = 0;
+    for (; column + lanes<Real> <= n; column += lanes<Real>)
+      store(out + column, left * load(b + column) + vector<Real>{});  // + 0: a sum is never -0
+    for (; column < n; ++column) out[column] = *a * b[column] + Real{};
+  }
+}
+
 /// Computes out[i, j] = sum over d of a[i, d] b[d, j] for a block whose packed operands fit the stack.
 template <class Real>
 [[gnu::noinline]] void multiply_block(int m, int n, int k, const Real* a, std::int64_t a_row, std::int64_t a_column,
                                       const Real* b, std::int64_t b_row, std::int64_t b_column, Real* out,
                                       std::int64_t out_row) {
+  if (k == 1 && b_column == 1) return multiply_outer(m, n, a, a_row, b, out, out_row);
   using size = tuning::gemm<Real>;
   constexpr int gap = 64 / int{sizeof(Real)};  // between panels, which else would want the same place in the cache
   alignas(64) Real a_panels[size::block_rows / size::rows * (size::rows * size::depth + gap)];
