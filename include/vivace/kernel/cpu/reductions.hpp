@@ -181,6 +181,7 @@ void sum_in_parts(const call<Real>& self, const step_context& context, const red
 /// Calls body(first problem, problems) for stretches of whole problems.
 template <class Body>
 void for_problems(const step_context& context, const reduction& work, Body&& body) {
+  if (work.outer == 1) return body(0, 1);  // without divisions, which small sums would notice
   for_stretches(context, work.outer, (std::max)(std::int64_t{1}, sum_grain / work.size), body);
 }
 
