@@ -104,8 +104,10 @@ void rows_by_depth(const operands<Real>& of, const Real* turned, std::int64_t b_
   using size = tuning::few_columns<Real>;
   vector<Real> sums[size::dot_block * size::most + lanes<Real>];
   const int most = of.n == 1 ? size::column_block : size::dot_block;
-  for (int chunks = (end - first + most - 1) / most; chunks > 0; --chunks) {
-    const int rows = (end - first) / chunks, count = rows * of.n;  // even, lest the last has fewer than a tile
+  // Divisions would take longer than the sums of a small product.
+  for (int chunks = end - first <= most ? 1 : (end - first + most - 1) / most; chunks > 0; --chunks) {
+    // Even, lest the last has fewer than a tile.
+    const int rows = chunks == 1 ? end - first : (end - first) / chunks, count = rows * of.n;
     if (of.n == 1) multiply_by_depth<size::column_rows, 1>(of, first, rows, turned, b_column, 1, sums);
     for (int column = 0; column < of.n && of.n > 1; column += size::dot_columns)
       multiply_by_depth<size::dot_rows, size::dot_columns>(of, first, rows, turned + column * b_column, b_column,
@@ -187,7 +189,8 @@ void multiply(int m, const operands<Real>& of, const parallel& run, Finish&& fin
   const int tasks = (std::max)({1, (m + size::block - 1) / size::block, (std::min)(size::tasks, m / least)});
   run(tasks, [&](std::int64_t task) {
     alignas(64) Real held[size::block * size::most];
-    const int first = static_cast<int>(task * m / tasks), end = static_cast<int>((task + 1) * m / tasks);
+    const int first = tasks == 1 ? 0 : static_cast<int>(task * m / tasks);
+    const int end = tasks == 1 ? m : static_cast<int>((task + 1) * m / tasks);
     if (by_depth)
       rows_by_depth(of, b, b_column, first, end, held);
     else if (columns == 5)

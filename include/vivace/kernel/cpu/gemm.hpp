@@ -144,9 +144,9 @@ template <class Real>
   // they are too many to be in the first-level cache.
   const bool few = n <= size::columns && (a_row != 1 || m * k <= tuning::gemm_in_place);
   const bool in_place = a_column == 1 || few;
-  // A narrow panel may be deeper.
-  const int narrow = (std::min)(n + lanes<Real> - 1, size::columns) / lanes<Real> * lanes<Real>;
-  const int most = in_place ? size::depth * size::columns / narrow : size::depth;
+  int most = size::depth;
+  if (in_place && k > most)  // a narrow panel may be deeper
+    most = size::depth * size::columns / ((std::min)(n + lanes<Real> - 1, size::columns) / lanes<Real> * lanes<Real>);
   for (int from = 0; from < k; from += most) {
     const int depth = (std::min)(most, k - from);
     const int a_panel = size::rows * depth + gap;
@@ -236,21 +236,10 @@ void multiply_few_columns(const gemm_arguments<Real>& given, const parallel& run
   });
 }
 
-/// Matrix product; see gemm_arguments. The same bits for every number of threads. NaN and infinity propagate as in a
-/// plain loop. Allocates nothing; uses up to 250 KiB of stack.
+/// A product by tiles; see gemm.
 template <class Real>
-void gemm(const gemm_arguments<Real>& given, const parallel& run) {
-  if (given.batch == 1 && few_columns::serves<Real>(given.m, given.n, given.k, given.a_row, given.a_column)) {
-    multiply_few_columns(given, run);
-    return;
-  }
+void multiply_in_tiles(const gemm_arguments<Real>& product, const parallel& run) {
   using size = tuning::gemm<Real>;
-  gemm_arguments<Real> product = given;
-  if (product.n == 1) {  // one column is one row of the transposed product, which fills vectors
-    std::swap(product.m, product.n);
-    std::swap(product.a, product.b), std::swap(product.a_batch, product.b_batch);
-    std::swap(product.a_row, product.b_column), std::swap(product.a_column, product.b_row);
-  }
   const int m = product.m, n = product.n, k = product.k;
   if (m <= 0 || n <= 0 || product.batch <= 0) return;
   if (product.batch == 1 && k > 0 && m <= size::block_rows && std::int64_t{m} * n <= tuning::gemm_one_block &&
@@ -309,6 +298,20 @@ void gemm(const gemm_arguments<Real>& given, const parallel& run) {
     }
     if (product.finish != nullptr) product.finish->apply(product.finish->self, first, count, held);
   });
+}
+
+/// Matrix product; see gemm_arguments. The same bits for every number of threads. NaN and infinity propagate as in a
+/// plain loop. Allocates nothing; uses up to 250 KiB of stack.
+template <class Real>
+void gemm(const gemm_arguments<Real>& given, const parallel& run) {
+  if (given.batch == 1 && few_columns::serves<Real>(given.m, given.n, given.k, given.a_row, given.a_column))
+    return multiply_few_columns(given, run);
+  if (given.n != 1) return multiply_in_tiles(given, run);  // no copy: it would wait for the stores that made `given`
+  gemm_arguments<Real> turned = given;  // one column is one row of the transposed product, which fills vectors
+  std::swap(turned.m, turned.n);
+  std::swap(turned.a, turned.b), std::swap(turned.a_batch, turned.b_batch);
+  std::swap(turned.a_row, turned.b_column), std::swap(turned.a_column, turned.b_row);
+  multiply_in_tiles(turned, run);
 }
 
 }  // namespace vivace::inline VIVACE_TARGET::kernel

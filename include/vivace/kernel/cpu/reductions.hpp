@@ -23,9 +23,8 @@ struct reduction {
 };
 
 constexpr reduction reduction_of(const shape& from, const shape& to) {
-  reduction result;
+  reduction result{.whole = spread_pattern(to, from)};  // no copy: it would wait for the stores that made it
   pattern& whole = result.whole;
-  whole = spread_pattern(to, from);
   if (whole.rank == 0) {  // one element
     whole.rank = 1;
     whole.extent[0] = 1;
