@@ -6,7 +6,7 @@
 #include <type_traits>
 
 #include <vivace/kernel/call.hpp>
-#include <vivace/kernel/cpu/stretch.hpp>
+#include <vivace/kernel/cpu/pool_pairs.hpp>
 #include <vivace/kernel/reference/windows.hpp>
 
 /// @file
@@ -15,71 +15,8 @@
 
 namespace vivace::inline VIVACE_TARGET::cpu {
 
-/// Extents of one plane and its windows.
-struct pool_extents {
-  std::int64_t planes, height, width, rows, columns;
-  std::int64_t kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w;
-
-  pool_extents(const shape& image, const shape& windows, const window& frame)
-      : planes(std::int64_t{image[0]} * image[1]),
-        height(image[2]),
-        width(image[3]),
-        rows(windows[2]),
-        columns(windows[3]),
-        kernel_h(frame.kernel[0]),
-        kernel_w(frame.kernel[1]),
-        stride_h(frame.stride[0]),
-        stride_w(frame.stride[1]),
-        padding_h(frame.padding[0]),
-        padding_w(frame.padding[1]) {}
-
-  [[nodiscard]] std::int64_t image_size() const { return height * width; }
-  [[nodiscard]] std::int64_t window_count() const { return rows * columns; }
-  /// Rows of the image that a row of windows sees.
-  [[nodiscard]] std::int64_t top(std::int64_t row) const {
-    return (std::max)(row * stride_h - padding_h, std::int64_t{0});
-  }
-  [[nodiscard]] std::int64_t bottom(std::int64_t row) const {
-    return (std::min)(row * stride_h - padding_h + kernel_h, height);
-  }
-  /// Columns of the image that a window sees.
-  [[nodiscard]] std::int64_t left(std::int64_t column) const {
-    return (std::max)(column * stride_w - padding_w, std::int64_t{0});
-  }
-  [[nodiscard]] std::int64_t right(std::int64_t column) const {
-    return (std::min)(column * stride_w - padding_w + kernel_w, width);
-  }
-  /// Elements of a line that holds all that the windows of a row see, padding included.
-  [[nodiscard]] std::int64_t line() const { return (std::max)((columns - 1) * stride_w + kernel_w, padding_w + width); }
-  /// 2 x 2 windows side by side, all inside the image.
-  [[nodiscard]] bool pairs() const {
-    return kernel_h == 2 && kernel_w == 2 && stride_h == 2 && stride_w == 2 && padding_h == 0 && padding_w == 0;
-  }
-};
-
 /// Longest line that is held on the stack.
 inline constexpr std::int64_t longest_line = 2048;
-
-/// Calls body(first plane, planes) side by side.
-template <class Body>
-void for_planes(const step_context& context, const pool_extents& size, Body&& body) {
-  for_stretches(context, size.planes, (std::max)(std::int64_t{1}, function_grain / size.image_size()), body);
-}
-
-/// Half as many lanes.
-template <class Element>
-struct half_vector_of {
-  typedef Element type __attribute__((vector_size(VIVACE_VECTOR_BYTES / 2)));
-};
-using half_words = half_vector_of<std::uint32_t>::type;
-typedef std::uint64_t pair_lanes __attribute__((vector_size(VIVACE_VECTOR_BYTES)));
-/// Pairs of floats in a vector.
-inline constexpr int pairs_at_once = VIVACE_VECTOR_BYTES / 8;
-
-/// The even lanes of floats, side by side.
-[[gnu::always_inline]] inline half_words even_lanes(kernel::vector<float> value) {
-  return __builtin_convertvector(kernel::bits<pair_lanes>(value), half_words);
-}
 
 /// Takes the maximum of elements at a time: what max_pool does to rows and along them.
 struct pool_maximum {
@@ -199,85 +136,17 @@ void scale_run(const Real* from, const Real* factor, Real scale, std::int64_t co
 template <class Real>
 void avg_pool(const call<Real>& self, const step_context& context) {
   const pool_extents size(self.in[0].dims, self.out.dims, self.attr->frame);
+  if constexpr (sizeof(Real) == 4)
+    if (size.pairs())
+      return pool_pairs(size, self.out.data, context, [&](auto& load, std::int64_t at, std::int64_t below) {
+        const kernel::vector<float> rows = load(self.in[0].data, at) + load(self.in[0].data, below);
+        return (rows + odd_lanes(rows)) * 0.25f;
+      });
   if (size.line() > longest_line) return reference::avg_pool(self, context);
   Real inverse[longest_line];
   inverse_widths(size, inverse);
   pool<pool_sum>(self.in[0].data, size, self.out.data, context, [&](std::int64_t row, Real* to) {
     scale_run(to, inverse, 1 / static_cast<Real>(size.bottom(row) - size.top(row)), size.columns, to);
-  });
-}
-
-/// A pair of rows of floats that 2 x 2 windows tile: even lanes of `value` are the maxima, and the masks, lane by lane
-/// of 64 bits, say which element of its window each is.
-struct pair_maximum {
-  kernel::vector<float> value;
-  kernel::integer_vector<float> second, third, fourth;
-
-  [[gnu::always_inline]] pair_maximum(kernel::vector<float> upper, kernel::vector<float> lower) : value(upper) {
-    second = take(odd(upper));
-    third = take(lower);
-    fourth = take(odd(lower));
-    third &= ~fourth;
-    second &= ~(third | fourth);
-  }
-  /// Odd lanes, moved to the even ones.
-  [[gnu::always_inline]] static kernel::vector<float> odd(kernel::vector<float> from) {
-    return kernel::bits<kernel::vector<float>>(kernel::bits<pair_lanes>(from) >> 32);
-  }
-  /// Even lanes of the values at the places of the maxima.
-  [[gnu::always_inline]] kernel::vector<float> pick(kernel::vector<float> upper, kernel::vector<float> lower) const {
-    kernel::vector<float> picked = second != 0 ? odd(upper) : upper;
-    picked = third != 0 ? lower : picked;
-    return fourth != 0 ? odd(lower) : picked;
-  }
-
- private:
-  /// The first of equals stays, and so does the first NaN.
-  [[gnu::always_inline]] kernel::integer_vector<float> take(kernel::vector<float> next) {
-    const kernel::integer_vector<float> taken = (value < next) | ((next != next) & (value == value));
-    value = taken != 0 ? next : value;
-    return taken;
-  }
-};
-
-/// A vector from `count` elements, of which `readable` may be read.
-[[gnu::always_inline]] inline kernel::vector<float> load_some(const float* from, std::int64_t count,
-                                                              std::int64_t readable) {
-  return readable >= kernel::lanes<float> ? kernel::load(from) : kernel::load(from, static_cast<int>(count));
-}
-
-/// Calls body(image row offset, window offset, windows) for stretches of at most pairs_at_once windows of each row of
-/// windows of some planes.
-template <class Body>
-void for_pairs(const pool_extents& size, std::int64_t first, std::int64_t count, Body&& body) {
-  for (std::int64_t plane = first; plane < first + count; ++plane)
-    for (std::int64_t row = 0; row < size.rows; ++row)
-      for (std::int64_t x = 0; x < size.columns; x += pairs_at_once) {
-        // The last whole stretch overlaps the one before it.
-        const std::int64_t at = x > 0 ? (std::min)(x, size.columns - pairs_at_once) : 0;
-        body(plane * size.image_size() + 2 * row * size.width + 2 * at,
-             plane * size.window_count() + row * size.columns + at,
-             (std::min)(std::int64_t{pairs_at_once}, size.columns));
-      }
-}
-
-/// Calls body(load, at, below) for the windows of for_pairs, where load(tensor, place) gives a vector of an image's row
-/// at `at` or of the one below; the body's even lanes go to the windows.
-template <class Body>
-void max_pool_pairs(const pool_extents& size, float* to, const step_context& context, Body&& body) {
-  const std::int64_t readable = size.planes * size.image_size();
-  for_planes(context, size, [&](std::int64_t first, std::int64_t count) {
-    const std::int64_t end = (first + count) * size.window_count();
-    for_pairs(size, first, count, [&](std::int64_t at, std::int64_t window, std::int64_t some) {
-      const auto load = [&](const float* from, std::int64_t place) {
-        return load_some(from + place, 2 * some, readable - place);
-      };
-      const half_words even = even_lanes(body(load, at, at + size.width));
-      if (end - window >= pairs_at_once)  // what is behind the row comes later
-        std::memcpy(to + window, &even, sizeof even);
-      else
-        std::memcpy(to + window, &even, static_cast<std::size_t>(some) * sizeof(float));
-    });
   });
 }
 
@@ -287,48 +156,11 @@ void max_pool(const call<Real>& self, const step_context& context) {
   const pool_extents size(self.in[0].dims, self.out.dims, self.attr->frame);
   if constexpr (sizeof(Real) == 4)
     if (size.pairs())
-      return max_pool_pairs(size, self.out.data, context, [&](auto& load, std::int64_t at, std::int64_t below) {
+      return pool_pairs(size, self.out.data, context, [&](auto& load, std::int64_t at, std::int64_t below) {
         return pair_maximum(load(self.in[0].data, at), load(self.in[0].data, below)).value;
       });
   if (size.line() > longest_line) return reference::max_pool(self, context);
   pool<pool_maximum>(self.in[0].data, size, self.out.data, context, [](std::int64_t, Real*) {});
-}
-
-/// Gradient of a 2 x 2 pooling: every element of the image is written once, in order; lanes behind a row's end are
-/// zeros that what follows overwrites.
-inline void max_pool_gradient_of_pairs(const pool_extents& size, const float* image, const float* gradient, float* to,
-                                       const step_context& context) {
-  const std::int64_t readable = size.planes * size.image_size();
-  for_planes(context, size, [&](std::int64_t first, std::int64_t count) {
-    const std::int64_t end = (first + count) * size.image_size();
-    if (size.width % 2 != 0 || size.height % 2 != 0)  // elements that no window sees
-      clear_run(to + first * size.image_size(), count * size.image_size());
-    for_pairs(size, first, count, [&](std::int64_t at, std::int64_t window, std::int64_t some) {
-      const std::int64_t below = at + size.width;
-      const pair_maximum found(load_some(image + at, 2 * some, readable - at),
-                               load_some(image + below, 2 * some, readable - below));
-      half_words narrow{};
-      if (size.planes * size.window_count() - window >= pairs_at_once)
-        std::memcpy(&narrow, gradient + window, sizeof narrow);
-      else
-        std::memcpy(&narrow, gradient + window, static_cast<std::size_t>(some) * sizeof(float));
-      pair_lanes given = __builtin_convertvector(narrow, pair_lanes);
-      given &= kernel::bits<pair_lanes>(first_lanes<double>(some));
-      // The masks hold for the lower halves of the pairs, and so are the gradients there.
-      const pair_lanes second = given & kernel::bits<pair_lanes>(found.second);
-      const pair_lanes third = given & kernel::bits<pair_lanes>(found.third);
-      const pair_lanes fourth = given & kernel::bits<pair_lanes>(found.fourth);
-      const auto upper = kernel::bits<kernel::vector<float>>((given ^ second ^ third ^ fourth) | second << 32);
-      const auto lower = kernel::bits<kernel::vector<float>>(third | fourth << 32);
-      if (end - below >= kernel::lanes<float>) {
-        kernel::store(to + at, upper);
-        kernel::store(to + below, lower);
-      } else {
-        kernel::store(to + at, upper, static_cast<int>(2 * some));
-        kernel::store(to + below, lower, static_cast<int>(2 * some));
-      }
-    });
-  });
 }
 
 /// An element and its index in the plane. The first of equals wins, and so does the first NaN.
@@ -457,7 +289,7 @@ void max_pool_pick(const call<Real>& self, const step_context& context) {
   const pool_extents size(self.in[0].dims, self.out.dims, self.attr->frame);
   if constexpr (sizeof(Real) == 4)
     if (size.pairs())
-      return max_pool_pairs(size, self.out.data, context, [&](auto& load, std::int64_t at, std::int64_t below) {
+      return pool_pairs(size, self.out.data, context, [&](auto& load, std::int64_t at, std::int64_t below) {
         const pair_maximum found(load(self.in[0].data, at), load(self.in[0].data, below));
         return found.pick(load(self.in[1].data, at), load(self.in[1].data, below));
       });
@@ -473,6 +305,8 @@ void max_pool_pick(const call<Real>& self, const step_context& context) {
 template <class Real>
 void avg_pool_gradient(const call<Real>& self, const step_context& context) {
   const pool_extents size(self.out.dims, self.in[0].dims, self.attr->frame);
+  if constexpr (sizeof(Real) == 4)
+    if (size.pairs()) return avg_pool_gradient_of_pairs(size, self.in[0].data, self.out.data, context);
   if (size.line() + size.kernel_w > longest_line) return reference::avg_pool_gradient(self, context);
   Real inverse[longest_line];
   inverse_widths(size, inverse);
