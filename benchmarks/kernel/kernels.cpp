@@ -60,16 +60,19 @@ void convolutions(vv::interop::benchmarks& all, int channels, int size, int filt
                 vv::batch<Batch>);
 }
 
+/// One parameter, and what a step needs beside.
+struct one_parameter {
+  static constexpr auto graph = vv::define([](vv::builder& graph) {
+    const vv::value weight = graph.parameter("weight", {512, 512});
+    const vv::value nothing = mean(graph.input("nothing", {vv::rows, 1}));  // a step needs an input
+    return mean(square(weight)) + nothing;
+  });
+};
+
 /// The update of a parameter as a step makes it.
 template <class Optimiser>
 void update(vv::interop::benchmarks& all, const std::string& name, const Optimiser& settings) {
-  all.step("update/" + name, vv::define([](vv::builder& graph) {
-             const vv::value weight = graph.parameter("weight", {512, 512});
-             const vv::value decay = mean(square(weight));
-             const vv::value nothing = mean(graph.input("nothing", {vv::rows, 1}));  // a step needs an input
-             return decay + nothing;
-           }),
-           vv::batch<1>, settings);
+  all.step("update/" + name, one_parameter{}, vv::batch<1>, settings);
 }
 
 }  // namespace
