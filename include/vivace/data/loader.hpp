@@ -148,60 +148,22 @@ class loader {
   /// @param change     applied to each sample
   /// @throws error if the batch size is not above zero
   template <data::source<Real> Source, data::transform<Real> Transform = no_transform>
-  loader(Source set, int batch_size, std::uint64_t seed, const loader_options& options = {}, Transform change = {})
-      : feed_(detail::feed<Real>::of(std::move(set), std::move(change))),
-        options_(options),
-        seed_(seed),
-        batch_size_(batch_size) {
-    start();
-  }
+  loader(Source set, int batch_size, std::uint64_t seed, const loader_options& options = {}, Transform change = {});
   loader(const loader&) = delete;
   loader& operator=(const loader&) = delete;
-  ~loader() = default;  // stops and joins the thread first: it is the last member
+  ~loader();
 
   /// The next batch, or null at the end of the epoch. It stays valid until the next call of a member that is not const.
   /// @throws whatever the source or the transform threw while preparing this batch; the loader then stays at this
   /// batch, and seek() tries again
-  const batch_view<Real>* next() {
-    if (!prefetches()) {
-      if (at_end(position_)) return nullptr;
-      prepare(slots_[0], epoch_, position_);
-      position_ += slots_[0].view.size;
-      return &slots_[0].view;
-    }
-    std::unique_lock lock(mutex_);
-    if (released_ < taken_) {  // the batch that the caller held
-      released_ = taken_;
-      work_.notify_one();
-    }
-    if (at_end(position_)) return nullptr;
-    done_.wait(lock, [&] { return filled_ > taken_ || failure_; });
-    if (filled_ == taken_) std::rethrow_exception(failure_);
-    const batch_view<Real>& view = slots_[taken_++ % slot_count].view;
-    position_ += view.size;
-    return &view;
-  }
+  const batch_view<Real>* next();
 
   /// Goes to the beginning of an epoch. @throws error if it is negative
   void start_epoch(int epoch) { seek(epoch, 0); }
 
   /// Goes to any place of any epoch.
   /// @throws error if the epoch is negative or the position is not from 0 to size()
-  void seek(int epoch, std::int64_t position) {
-    if (epoch < 0 || position < 0 || position > size())
-      throw error("a loader cannot go there", "loader",
-                  "epoch " + std::to_string(epoch) + ", position " + std::to_string(position),
-                  "an epoch of 0 or more and a position from 0 to " + std::to_string(size()));
-    std::unique_lock lock(mutex_);
-    paused_ = true;
-    done_.wait(lock, [&] { return !busy_; });
-    epoch_ = epoch;
-    position_ = start_ = position;
-    filled_ = taken_ = released_ = 0;
-    failure_ = nullptr;
-    paused_ = false;
-    work_.notify_one();
-  }
+  void seek(int epoch, std::int64_t position);
   void seek(const loader_state& state) { seek(state.epoch, state.position); }
 
   /// Where the next batch begins.
@@ -231,76 +193,17 @@ class loader {
     batch_view<Real> view;
   };
 
-  void start() {
-    if (batch_size_ < 1)
-      throw error("the batch size is out of range", "loader", std::to_string(batch_size_), "one sample or more");
-    const std::int64_t samples = (std::min)(std::int64_t{batch_size_}, size());
-    const std::int64_t numbers = samples * feed_.sample.size();
-    const bool threaded = options_.prefetch == prefetch::on ||
-                          (options_.prefetch == prefetch::automatic &&
-                           numbers >= (feed_.apply != nullptr ? worthwhile_transformed : worthwhile_copied));
-    for (slot& one : std::span(slots_, threaded ? slot_count : 1)) {
-      one.features = buffer(static_cast<std::size_t>(numbers) * sizeof(Real));
-      if (feed_.labelled) one.labels = buffer(static_cast<std::size_t>(samples) * sizeof(std::int32_t));
-      one.targets = buffer(static_cast<std::size_t>(samples * feed_.target_size) * sizeof(Real));
-    }
-    order_.resize(static_cast<std::size_t>(size()));
-    if (threaded) worker_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
-  }
+  loader(detail::feed<Real> samples, int batch_size, std::uint64_t seed, const loader_options& options);
 
   [[nodiscard]] bool at_end(std::int64_t position) const {
     return position + (options_.drop_last ? batch_size_ : 1) > size();
   }
 
   /// Fills a slot with the batch at a position. Only the preparing thread calls it and touches order_.
-  void prepare(slot& to, int epoch, std::int64_t position) {
-    if (ordered_epoch_ != epoch) {
-      for (std::size_t i = 0; i < order_.size(); ++i) order_[i] = static_cast<std::uint32_t>(i);
-      if (options_.shuffle) shuffle(order_, {seed_, shuffle_stream, static_cast<std::uint32_t>(epoch)});
-      ordered_epoch_ = epoch;
-    }
-    const std::int64_t count = (std::min)(std::int64_t{batch_size_}, size() - position);
-    const auto indices = std::span<const std::uint32_t>(order_).subspan(static_cast<std::size_t>(position),
-                                                                        static_cast<std::size_t>(count));
-    Real* const features = to.features.template as<Real>();
-    feed_.gather(feed_.source.get(), indices, features, to.labels.template as<std::int32_t>(),
-                 to.targets.template as<Real>());
-    if (feed_.apply != nullptr) {
-      const std::int64_t width = feed_.sample.size();
-      for (std::int64_t i = 0; i < count; ++i)
-        feed_.apply(feed_.transform.get(), features + i * width, feed_.sample,
-                    {seed_, static_cast<std::uint32_t>(epoch), indices[static_cast<std::size_t>(i)]});
-    }
-    to.view = {features, to.labels.template as<std::int32_t>(), to.targets.template as<Real>(), static_cast<int>(count),
-               position};
-  }
+  void prepare(slot& to, int epoch, std::int64_t position);
 
   /// The background thread: prepares the batches that follow the seek, as far as slots are free.
-  void work(const std::stop_token& stop) {
-    std::unique_lock lock(mutex_);
-    const auto next_position = [&] { return start_ + static_cast<std::int64_t>(filled_) * batch_size_; };
-    const auto has_work = [&] {
-      return !paused_ && !failure_ && filled_ - released_ < slot_count && !at_end(next_position());
-    };
-    while (work_.wait(lock, stop, has_work)) {
-      slot& to = slots_[filled_ % slot_count];
-      const int epoch = epoch_;
-      const std::int64_t position = next_position();
-      busy_ = true;
-      lock.unlock();
-      std::exception_ptr failure;
-      try {
-        prepare(to, epoch, position);
-      } catch (...) {
-        failure = std::current_exception();
-      }
-      lock.lock();
-      busy_ = false;
-      failure_ = failure;
-      if (!failure) ++filled_;
-      done_.notify_one();
-    }
-  }
+  void work(const std::stop_token& stop);
 
   detail::feed<Real> feed_;
   loader_options options_;
@@ -323,5 +226,122 @@ class loader {
   std::exception_ptr failure_;
   std::jthread worker_;
 };
+
+// Members of more than a few lines stand outside of the class, where they are not inline: vivace::precompiled has them.
+
+template <std::floating_point Real>
+template <data::source<Real> Source, data::transform<Real> Transform>
+loader<Real>::loader(Source set, int batch_size, std::uint64_t seed, const loader_options& options, Transform change)
+    : loader(detail::feed<Real>::of(std::move(set), std::move(change)), batch_size, seed, options) {}
+
+template <std::floating_point Real>
+loader<Real>::loader(detail::feed<Real> samples, int batch_size, std::uint64_t seed, const loader_options& options)
+    : feed_(std::move(samples)), options_(options), seed_(seed), batch_size_(batch_size) {
+  if (batch_size_ < 1)
+    throw error("the batch size is out of range", "loader", std::to_string(batch_size_), "one sample or more");
+  const std::int64_t most = (std::min)(std::int64_t{batch_size_}, size());
+  const std::int64_t numbers = most * feed_.sample.size();
+  const bool threaded = options_.prefetch == prefetch::on ||
+                        (options_.prefetch == prefetch::automatic &&
+                         numbers >= (feed_.apply != nullptr ? worthwhile_transformed : worthwhile_copied));
+  for (slot& one : std::span(slots_, threaded ? slot_count : 1)) {
+    one.features = buffer(static_cast<std::size_t>(numbers) * sizeof(Real));
+    if (feed_.labelled) one.labels = buffer(static_cast<std::size_t>(most) * sizeof(std::int32_t));
+    one.targets = buffer(static_cast<std::size_t>(most * feed_.target_size) * sizeof(Real));
+  }
+  order_.resize(static_cast<std::size_t>(size()));
+  if (threaded) worker_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+}
+
+template <std::floating_point Real>
+loader<Real>::~loader() = default;  // stops and joins the thread first: it is the last member
+
+template <std::floating_point Real>
+const batch_view<Real>* loader<Real>::next() {
+  if (!prefetches()) {
+    if (at_end(position_)) return nullptr;
+    prepare(slots_[0], epoch_, position_);
+    position_ += slots_[0].view.size;
+    return &slots_[0].view;
+  }
+  std::unique_lock lock(mutex_);
+  if (released_ < taken_) {  // the batch that the caller held
+    released_ = taken_;
+    work_.notify_one();
+  }
+  if (at_end(position_)) return nullptr;
+  done_.wait(lock, [&] { return filled_ > taken_ || failure_; });
+  if (filled_ == taken_) std::rethrow_exception(failure_);
+  const batch_view<Real>& view = slots_[taken_++ % slot_count].view;
+  position_ += view.size;
+  return &view;
+}
+
+template <std::floating_point Real>
+void loader<Real>::seek(int epoch, std::int64_t position) {
+  if (epoch < 0 || position < 0 || position > size())
+    throw error("a loader cannot go there", "loader",
+                "epoch " + std::to_string(epoch) + ", position " + std::to_string(position),
+                "an epoch of 0 or more and a position from 0 to " + std::to_string(size()));
+  std::unique_lock lock(mutex_);
+  paused_ = true;
+  done_.wait(lock, [&] { return !busy_; });
+  epoch_ = epoch;
+  position_ = start_ = position;
+  filled_ = taken_ = released_ = 0;
+  failure_ = nullptr;
+  paused_ = false;
+  work_.notify_one();
+}
+
+template <std::floating_point Real>
+void loader<Real>::prepare(slot& to, int epoch, std::int64_t position) {
+  if (ordered_epoch_ != epoch) {
+    for (std::size_t i = 0; i < order_.size(); ++i) order_[i] = static_cast<std::uint32_t>(i);
+    if (options_.shuffle) shuffle(order_, {seed_, shuffle_stream, static_cast<std::uint32_t>(epoch)});
+    ordered_epoch_ = epoch;
+  }
+  const std::int64_t count = (std::min)(std::int64_t{batch_size_}, size() - position);
+  const auto indices = std::span<const std::uint32_t>(order_).subspan(static_cast<std::size_t>(position),
+                                                                      static_cast<std::size_t>(count));
+  Real* const features = to.features.template as<Real>();
+  feed_.gather(feed_.source.get(), indices, features, to.labels.template as<std::int32_t>(),
+               to.targets.template as<Real>());
+  if (feed_.apply != nullptr) {
+    const std::int64_t width = feed_.sample.size();
+    for (std::int64_t i = 0; i < count; ++i)
+      feed_.apply(feed_.transform.get(), features + i * width, feed_.sample,
+                  {seed_, static_cast<std::uint32_t>(epoch), indices[static_cast<std::size_t>(i)]});
+  }
+  to.view = {features, to.labels.template as<std::int32_t>(), to.targets.template as<Real>(), static_cast<int>(count),
+             position};
+}
+
+template <std::floating_point Real>
+void loader<Real>::work(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  const auto next_position = [&] { return start_ + static_cast<std::int64_t>(filled_) * batch_size_; };
+  const auto has_work = [&] {
+    return !paused_ && !failure_ && filled_ - released_ < slot_count && !at_end(next_position());
+  };
+  while (work_.wait(lock, stop, has_work)) {
+    slot& to = slots_[filled_ % slot_count];
+    const int epoch = epoch_;
+    const std::int64_t position = next_position();
+    busy_ = true;
+    lock.unlock();
+    std::exception_ptr failure;
+    try {
+      prepare(to, epoch, position);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    lock.lock();
+    busy_ = false;
+    failure_ = failure;
+    if (!failure) ++filled_;
+    done_.notify_one();
+  }
+}
 
 }  // namespace vivace::inline VIVACE_TARGET::data

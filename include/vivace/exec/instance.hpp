@@ -22,9 +22,7 @@ class variables {
       : graph_(from), plan_(places), parameters_(bytes(places.parameter_size)), states_(bytes(places.state_size)) {}
 
   /// Sets every value to its start.
-  void initialise(std::uint64_t seed) {
-    initialise_variables(graph_, plan_, parameters(), states(), seed);
-  }
+  void initialise(std::uint64_t seed) { initialise_variables(graph_, plan_, parameters(), states(), seed); }
   /// All parameters, at the places of the plan: with gaps between them.
   [[nodiscard]] Real* parameters() const {
     if (device_ != nullptr) bring_back();
@@ -102,20 +100,10 @@ class instance {
  public:
   /// @param device runs the plan with memory of its own; null: the host does
   instance(const graph_view& from, const plan_view& steps, const kernel_table<Real>& kernels,
-           const variables<Real>& values, step_device<Real>* device = nullptr)
-      : graph_(from), plan_(steps), values_(values),
-        arena_(device == nullptr ? static_cast<std::size_t>(steps.arena_size) * sizeof(Real) : 0),
-        settings_(static_cast<std::size_t>(from.settings.size() + 1), Real(0)),
-        inputs_(static_cast<std::size_t>(from.inputs.size() + 1), nullptr),
-        run_(device == nullptr ? steps : plan_view{}, kernels,
-             {values.parameters(), values.states(), arena_.template as<Real>(), settings_.data()}) {
-    if (device == nullptr) return;
-    values.attach(*device);
-    remote_ = device->bind(from, steps, kernels);
-    fetched_.resize(room_before(from.outputs.size()));
-  }
+           const variables<Real>& values, step_device<Real>* device = nullptr);
   instance(const instance&) = delete;
   instance& operator=(const instance&) = delete;
+  ~instance();
 
   [[nodiscard]] const graph_view& structure() const { return graph_; }
   [[nodiscard]] const plan_view& steps() const { return plan_; }
@@ -126,31 +114,13 @@ class instance {
 
   /// Position of an input in the graph's table.
   /// @throws error if there is no input of this name
-  [[nodiscard]] int input(std::string_view wanted) const {
-    for (int i = 0; i < graph_.inputs.size(); ++i)
-      if (graph_.inputs[i].name.view() == wanted) return i;
-    throw error("no such input", "network", std::string(wanted), "an input that the graph declares");
-  }
+  [[nodiscard]] int input(std::string_view wanted) const;
   /// Says where an input's numbers are: Real, or int32 for labels; not copied, read by the runs that follow.
   void set_input(int position, const void* data) { inputs_[static_cast<std::size_t>(position)] = data; }
 
   /// Runs the plan once.
   /// @throws error if the samples are none or more than the plan's batch, or if an input that the plan reads is not set
-  void operator()(const step_context& context) {
-    if (context.samples < 1 || context.samples > plan_.batch)
-      throw error("the number of samples is out of range", "network", std::to_string(context.samples),
-                  "1 to " + std::to_string(plan_.batch) + ", the batch that the plan was made for");
-    const void* const* const inputs = inputs_.data();
-    const std::int64_t missing = remote_ == nullptr ? run_.missing(inputs) : remote_->missing(inputs);
-    if (missing >= 0)
-      throw error("an input has no data",
-                  "input " + std::string(graph_.inputs[static_cast<int>(missing)].name.view()), "nothing",
-                  "set_input() before the step");
-    if (remote_ == nullptr) return run_(context, inputs);
-    values_.use_on_device(!graph_.assignments.empty());
-    remote_->run(context, inputs, settings_.data());
-    samples_ = context.samples;
-  }
+  void operator()(const step_context& context);
 
   /// The loss of the last run.
   [[nodiscard]] Real loss() const { return remote_ == nullptr ? *run_.at(plan_.loss) : remote_->loss(); }
@@ -159,28 +129,14 @@ class instance {
   /// Where runs go on: the loss of the run before the last one, without waiting for the last.
   [[nodiscard]] Real earlier_loss() const { return remote_->earlier_loss(); }
   /// A result of the last run by its position in the graph's table; its extents still have the batch marked.
-  [[nodiscard]] tensor<const Real> output(int position) const {
-    const shape& dims = graph_.nodes[graph_.outputs[position].node].dims;
-    if (remote_ == nullptr) return {run_.at(plan_.outputs[position]), dims};
-    Real* const to = fetched_.data() + room_before(position);
-    remote_->fetch(plan_.outputs[position], dims.size_at(samples_), to);
-    return {to, dims};
-  }
+  [[nodiscard]] tensor<const Real> output(int position) const;
   /// A named result of the last run; its extents still have the batch marked.
   /// @throws error if there is no output of this name
-  [[nodiscard]] tensor<const Real> output(std::string_view wanted) const {
-    for (int i = 0; i < graph_.outputs.size(); ++i)
-      if (graph_.outputs[i].name.view() == wanted) return output(i);
-    throw error("no such output", "network", std::string(wanted), "an output that the graph names");
-  }
+  [[nodiscard]] tensor<const Real> output(std::string_view wanted) const;
 
  private:
   /// Elements of the outputs before one.
-  [[nodiscard]] std::size_t room_before(int position) const {
-    std::int64_t room = 0;
-    for (int o = 0; o < position; ++o) room += graph_.nodes[graph_.outputs[o].node].dims.size_at(plan_.batch);
-    return static_cast<std::size_t>(room);
-  }
+  [[nodiscard]] std::size_t room_before(int position) const;
 
   graph_view graph_;
   plan_view plan_;
@@ -193,5 +149,73 @@ class instance {
   mutable std::vector<Real> fetched_;  // outputs, side by side
   std::int32_t samples_ = 1;           // of the last run
 };
+
+// Members of more than a few lines stand outside of the class, where they are not inline: vivace::precompiled has them.
+
+template <class Real>
+instance<Real>::instance(const graph_view& from, const plan_view& steps, const kernel_table<Real>& kernels,
+                         const variables<Real>& values, step_device<Real>* device)
+    : graph_(from),
+      plan_(steps),
+      values_(values),
+      arena_(device == nullptr ? static_cast<std::size_t>(steps.arena_size) * sizeof(Real) : 0),
+      settings_(static_cast<std::size_t>(from.settings.size() + 1), Real(0)),
+      inputs_(static_cast<std::size_t>(from.inputs.size() + 1), nullptr),
+      run_(device == nullptr ? steps : plan_view{}, kernels,
+           {values.parameters(), values.states(), arena_.template as<Real>(), settings_.data()}) {
+  if (device == nullptr) return;
+  values.attach(*device);
+  remote_ = device->bind(from, steps, kernels);
+  fetched_.resize(room_before(from.outputs.size()));
+}
+
+template <class Real>
+instance<Real>::~instance() = default;
+
+template <class Real>
+int instance<Real>::input(std::string_view wanted) const {
+  for (int i = 0; i < graph_.inputs.size(); ++i)
+    if (graph_.inputs[i].name.view() == wanted) return i;
+  throw error("no such input", "network", std::string(wanted), "an input that the graph declares");
+}
+
+template <class Real>
+void instance<Real>::operator()(const step_context& context) {
+  if (context.samples < 1 || context.samples > plan_.batch)
+    throw error("the number of samples is out of range", "network", std::to_string(context.samples),
+                "1 to " + std::to_string(plan_.batch) + ", the batch that the plan was made for");
+  const void* const* const inputs = inputs_.data();
+  const std::int64_t missing = remote_ == nullptr ? run_.missing(inputs) : remote_->missing(inputs);
+  if (missing >= 0)
+    throw error("an input has no data", "input " + std::string(graph_.inputs[static_cast<int>(missing)].name.view()),
+                "nothing", "set_input() before the step");
+  if (remote_ == nullptr) return run_(context, inputs);
+  values_.use_on_device(!graph_.assignments.empty());
+  remote_->run(context, inputs, settings_.data());
+  samples_ = context.samples;
+}
+
+template <class Real>
+tensor<const Real> instance<Real>::output(int position) const {
+  const shape& dims = graph_.nodes[graph_.outputs[position].node].dims;
+  if (remote_ == nullptr) return {run_.at(plan_.outputs[position]), dims};
+  Real* const to = fetched_.data() + room_before(position);
+  remote_->fetch(plan_.outputs[position], dims.size_at(samples_), to);
+  return {to, dims};
+}
+
+template <class Real>
+tensor<const Real> instance<Real>::output(std::string_view wanted) const {
+  for (int i = 0; i < graph_.outputs.size(); ++i)
+    if (graph_.outputs[i].name.view() == wanted) return output(i);
+  throw error("no such output", "network", std::string(wanted), "an output that the graph names");
+}
+
+template <class Real>
+std::size_t instance<Real>::room_before(int position) const {
+  std::int64_t room = 0;
+  for (int o = 0; o < position; ++o) room += graph_.nodes[graph_.outputs[o].node].dims.size_at(plan_.batch);
+  return static_cast<std::size_t>(room);
+}
 
 }  // namespace vivace::inline VIVACE_TARGET
