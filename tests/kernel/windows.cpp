@@ -53,6 +53,8 @@ TEST_CASE_TEMPLATE("pools of 2 x 2 equal the reference at every width", Real, fl
     for (const int height : {2, 3, 6})
       for (const bool special : {false, true}) compare_pools<Real>({3, 2, height, width}, 2, 2, 2, 2, 0, 0, special);
   compare_pools<Real>({33, 16, 28, 28}, 2, 2, 2, 2, 0, 0, false);
+  compare_pools<Real>({300, 16, 5, 5}, 2, 2, 2, 2, 0, 0, false);  // several tasks whose stores run over rows
+  compare_pools<Real>({300, 16, 7, 6}, 2, 2, 2, 2, 0, 0, true);
   compare_pools<Real>({1, 1, 1000, 300}, 2, 2, 2, 2, 0, 0, true);
 }
 

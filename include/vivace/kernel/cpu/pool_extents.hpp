@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <cstdint>
 
 #include <vivace/kernel/call.hpp>
 #include <vivace/kernel/cpu/stretch.hpp>

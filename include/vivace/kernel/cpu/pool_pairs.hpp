@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include <vivace/kernel/cpu/pool_extents.hpp>
+#include <vivace/kernel/cpu/stretch.hpp>
 
 /// @file
 /// Pooling of floats by 2 x 2 windows side by side: two lanes of two rows are a window.
@@ -104,9 +105,9 @@ struct pair_of_rows {
   kernel::vector<float> upper, lower;
 };
 
-/// Makes the gradient of a 2 x 2 pooling: every element of the image is written once, in order; lanes behind a row's
-/// end are zeros that what follows overwrites. Calls body(given, at, below, elements) for the windows of for_pairs,
-/// where the lower halves of `given` are their gradients.
+/// Makes the gradient of a 2 x 2 pooling. Elements are written in order, and the last value counts: lanes behind a
+/// row's end are zeros that what follows overwrites. Calls body(given, at, below, elements) for the windows of
+/// for_pairs, where the lower halves of `given` are their gradients.
 template <class Body>
 void pool_gradient_of_pairs(const pool_extents& size, const float* gradient, float* to, const step_context& context,
                             Body&& body) {
@@ -135,6 +136,7 @@ void pool_gradient_of_pairs(const pool_extents& size, const float* gradient, flo
   });
 }
 
+/// The gradient of each window goes to the place of its maximum.
 inline void max_pool_gradient_of_pairs(const pool_extents& size, const float* image, const float* gradient, float* to,
                                        const step_context& context) {
   const std::int64_t readable = size.planes * size.image_size();
@@ -153,6 +155,7 @@ inline void max_pool_gradient_of_pairs(const pool_extents& size, const float* im
                          });
 }
 
+/// The gradient of each window goes to its four elements in equal parts.
 inline void avg_pool_gradient_of_pairs(const pool_extents& size, const float* gradient, float* to,
                                        const step_context& context) {
   pool_gradient_of_pairs(size, gradient, to, context, [](pair_lanes given, std::int64_t, std::int64_t, std::int64_t) {

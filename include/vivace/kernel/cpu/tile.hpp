@@ -46,9 +46,10 @@ template <class Real, int Vectors, bool Table, bool Keep = false, int Rows = tun
   // The output is often cold: ask for its lines now, the sums take longer than they do to come.
   const Real* line = out;
 #pragma GCC unroll 8
-  for (int row = 0; row < rows; ++row, line += out_row) {
+  for (int row = 0; row < rows; ++row) {
     asm("" : "+r"(line));  // not kept until the end, for which there are no registers
     for (int j = 0; j < Vectors; ++j) __builtin_prefetch(line + j * lanes<Real>, 1);
+    if (row + 1 < rows) line += out_row;
   }
   const std::int64_t a_step = Table ? tuning::gemm<Real>::rows : work.a_step, b_step = work.b_step;
   [[maybe_unused]] const char* ahead = work.ahead != nullptr ? work.ahead : reinterpret_cast<const char*>(a[0]);
@@ -82,13 +83,14 @@ template <class Real, int Vectors, bool Table, bool Keep = false, int Rows = tun
     }
   }
 #pragma GCC unroll 8
-  for (int row = 0; row < rows; ++row, out += out_row) {
+  for (int row = 0; row < rows; ++row) {
     asm("" : "+r"(out));
 #pragma GCC unroll 4
     for (int j = 0; j < Vectors; ++j) {
       Real* to = out + j * lanes<Real>;
       store(to, add ? load(to) + sum[row][j] : sum[row][j]);
     }
+    if (row + 1 < rows) out += out_row;
   }
 }
 

@@ -6,7 +6,9 @@
 #include <type_traits>
 
 #include <vivace/kernel/call.hpp>
+#include <vivace/kernel/cpu/pool_extents.hpp>
 #include <vivace/kernel/cpu/pool_pairs.hpp>
+#include <vivace/kernel/cpu/stretch.hpp>
 #include <vivace/kernel/reference/windows.hpp>
 
 /// @file
