@@ -46,8 +46,7 @@ struct with_library : gpu::host_launch {
   static bool solved_by_library(const gpu::convolution_problem<Real>& problem, const vv::step_context& context) {
     if (problem.bias == nullptr) return ++asked().plain, false;
     const vv::shape& dims = problem.result;
-    gpu::for_each<with_library>(
-        gpu::convolve<Real>{gpu::convolution_geometry(problem), problem.a, problem.b, problem.c}, dims.size(), context);
+    gpu::convolve_plainly<with_library, vv::op::conv2d>(problem, dims, context);
     finish(problem.c, problem.bias, problem.relu, dims[1], dims[2] * dims[3], dims.size());
     return true;
   }

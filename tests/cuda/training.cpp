@@ -37,6 +37,22 @@ struct words {
       vv::gpt{.layers = 2, .width = 8, .heads = 2, .context = context, .vocabulary = 7, .dropout = 0.1});
 };
 
+/// Losses of steps in a precision; the network is small enough to be compiled twice.
+template <class Kernels, class Precision, class Net>
+std::vector<double> losses(const Precision& precision, const Net& net) {
+  constexpr int batch = 16;
+  const vv::random_stream random(5, 6);
+  std::vector<float> features;
+  std::vector<std::int32_t> labels;
+  for (std::uint64_t i = 0; i < batch * 144; ++i) features.push_back(static_cast<float>(2 * random.uniform(i) - 1));
+  for (std::uint64_t i = 0; i < batch; ++i) labels.push_back(static_cast<std::int32_t>(random.below(100000 + i, 5)));
+  vv::trainer trainer{net, vv::batch<batch>, vv::sgd_momentum{.rate = 0.05}, precision, Kernels{}, vv::seed{1}};
+  std::vector<double> result;
+  for (int step = 0; step < 30; ++step)
+    result.push_back(static_cast<double>(trainer.step({.features = features.data(), .labels = labels.data(), .size = batch})));
+  return result;
+}
+
 /// Trains a network on numbers of a seed, the last batch short; all parameters and states in the end.
 template <class Kernels, class Net, class Optimiser>
 std::vector<double> trained(const Net& net, const Optimiser& optimiser, const vv::shape& sample, int classes,
@@ -92,3 +108,13 @@ TEST_CASE("cuda training: LeNet") { check_training(letters{}, vv::sgd_momentum{.
 TEST_CASE("cuda training: a residual network") { check_training(residual{}, vv::adamw{.rate = 1e-2}, {3, 8, 8}, 5); }
 TEST_CASE("cuda training: loops") { check_training(networks::recurrent{}, vv::adamw{.rate = 1e-2}, {8, 16}, 3); }
 TEST_CASE("cuda training: a transformer") { check_training(words{}, vv::adam{.rate = 1e-2}, {1}, 7, words::context); }
+TEST_CASE("cuda training: products of bfloat16 learn what those of single precision do") {
+  const std::vector<double> wanted = losses<emulated_kernels>(vv::f32{}, letters{});
+  const std::vector<double> found = losses<emulated_kernels>(vv::bf16{}, letters{});
+  CHECK(found.front() != wanted.front());  // the forward pass multiplies rounded numbers
+  CHECK(found.front() == doctest::Approx(wanted.front()).epsilon(0.01));
+  CHECK(wanted.back() < 0.5 * wanted.front());
+  CHECK(found.back() < 0.5 * found.front());
+  CHECK(found == losses<emulated_kernels>(vv::bf16{}, letters{}));
+  CHECK(found == losses<emulated_kernels>(vv::bf16{}, letters::graph));  // planned at run time
+}

@@ -251,6 +251,35 @@ TEST_CASE("narrow storage: what the backward pass reads of the forward pass, but
   CHECK(fused_plan(from).arena_size < fused_plan(wide).arena_size);
 }
 
+TEST_CASE("narrow products: both operands of each, and what only others read stays as it is") {
+  const vv::graph wide = vv::training_graph<vv::adam>(vv::model_graph(graph_test::small_resnet::graph, true));
+  const vv::graph from = vv::with_narrow_storage(wide, vv::narrowing::products);
+  const auto base = [&](std::int32_t index) {
+    while (from.nodes[index].kind == op::reshape) index = from.nodes[index].operand[0];
+    return index;
+  };
+  int products = 0;
+  for (int index = 0; index < from.nodes.size(); ++index) {
+    const vv::node& current = from.nodes[index];
+    for (int i = 0; i < vv::max_operands && current.operand[i] >= 0 && !vv::is_view(current.kind); ++i) {
+      const op kind = from.nodes[base(current.operand[i])].kind;
+      CHECK((kind == op::narrow) == (current.kind == op::widen || vv::takes_epilogue(current.kind)));
+      if (kind == op::widen) CHECK(index > from.loss);
+    }
+    products += vv::takes_epilogue(current.kind) ? 1 : 0;
+  }
+  CHECK(products > 10);
+  // Updates read and write parameters in full.
+  for (const vv::assignment& store : from.assignments) CHECK(from.nodes[store.value].kind != op::narrow);
+  // The same values, each widened in front of its product, for kernels that do not read them as they are.
+  const vv::graph rounded = vv::with_narrow_storage(wide, vv::narrowing::rounded_products);
+  CHECK(count(rounded, op::narrow) == count(from, op::narrow));
+  CHECK(count(rounded, op::widen) > count(from, op::widen) + products);
+  for (const vv::node& node : rounded.nodes)
+    for (int i = 0; i < vv::max_operands && node.operand[i] >= 0 && !vv::is_view(node.kind); ++i)
+      CHECK((rounded.nodes[node.operand[i]].kind == op::narrow) == (node.kind == op::widen));
+}
+
 TEST_CASE("a product and the only sum that reads it become one operation") {
   const auto build = [](auto&& make) {
     builder graph;

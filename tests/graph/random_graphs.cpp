@@ -108,6 +108,14 @@ void check_graph(std::uint64_t seed, int steps, bool with_products, bool with_lo
   CHECK_MESSAGE(narrow_fused.empty(), "narrow, fused: ", narrow_fused);
   const std::string narrow_fast = compare<vv::cpu_kernels>(narrow, narrow, seed);
   CHECK_MESSAGE(narrow_fast.empty(), "narrow, fast kernels: ", narrow_fast);
+  const vv::graph rounded = vv::with_narrow_storage(scheduled, vv::narrowing::rounded_products);
+  const std::string rounded_fast = compare<vv::cpu_kernels>(rounded, rounded, seed);
+  CHECK_MESSAGE(rounded_fast.empty(), "rounded products, fast kernels: ", rounded_fast);
+  const vv::graph multiplied = vv::with_narrow_storage(scheduled, vv::narrowing::products);
+  const vv::fusion groups = vv::fuse(multiplied);
+  const std::string replayed = graph_test::replay::check(
+      multiplied, groups, vv::make_plan(multiplied, groups, batch, &graph_test::fused_reference_kernels::workspace));
+  CHECK_MESSAGE(replayed.empty(), "narrow products: ", replayed);
 }
 
 }  // namespace

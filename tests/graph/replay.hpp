@@ -213,7 +213,7 @@ class replay {
       for (int i = 0; i < node.operands(); ++i) {
         if (fed) continue;  // the program's last value
         read(current.in[i].at, node.operand[i]);
-        const range own{now(current.in[i].at), size_of(node.operand[i])};
+        const range own{now(current.in[i].at), size_of(groups_.base[node.operand[i]])};
         for (const range& store : written)
           if (memory(own.place) != nullptr && overlap(store, own)) complain("overwrites what its operation reads");
       }

@@ -220,7 +220,7 @@ void bound_plan<Real>::bind(std::int32_t samples) {
     follow(from.out.at, const_cast<const Real**>(&to.out.data));
     to.workspace = at(from.workspace);
     for (int i = 0; i < max_operands; ++i) {
-      to.in[i] = {at(from.in[i].at), from.in[i].dims.at(samples)};
+      to.in[i] = {at(from.in[i].at), from.in[i].dims.at(samples), from.in[i].narrow};
       if (from.in[i].at.where == space::setting) to.in[i].data = memory_.settings + from.in[i].at.offset;
       follow(from.in[i].at, &to.in[i].data);
     }

@@ -32,6 +32,10 @@ class fuser {
     for (const assignment& store : graph_.assignments) stored_by_[store.target] = store.value;
     for (std::int32_t index = count - 1; index >= 0; --index) {
       const op kind = graph_.nodes[index].kind;
+      if (kind == op::narrow && is_source(graph_.nodes[graph_.nodes[index].operand[0]].kind)) {  // nothing to run with
+        result_.group[index] = index;
+        members_[index] = 1;
+      }
       if (is_source(kind) || kind == op::reshape || kind == op::narrow || (has_loops_ && is_view(kind))) continue;
       std::int32_t root = group_to_join(index);
       if (const std::int32_t narrow = narrow_[index]; narrow >= 0) {  // stored while it is at hand
@@ -62,7 +66,7 @@ class fuser {
       if (!is_user(current.kind)) continue;
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
         const std::int32_t base = result_.base[current.operand[i]];
-        ++fill[(has_loops_ ? whole(base) : base) + 1];
+        ++fill[what_is_read(base) + 1];
       }
     }
     for (int index = 0; index < count; ++index) fill[index + 1] += fill[index];
@@ -73,15 +77,15 @@ class fuser {
       if (!is_user(current.kind)) continue;
       for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
         const std::int32_t base = result_.base[current.operand[i]];
-        users_[fill[has_loops_ ? whole(base) : base]++] = index;
+        users_[fill[what_is_read(base)]++] = index;
       }
     }
   }
 
-  /// What must be there before a value is read: itself, or all of the sequence that it is a part of.
-  [[nodiscard]] constexpr std::int32_t whole(std::int32_t base) const {
-    while (graph_.nodes[base].kind == op::turn) base = result_.base[graph_.nodes[base].operand[0]];
-    return base;
+  /// What must be there before a value is read: itself, all of the sequence that it is a part of, or what it rounds.
+  [[nodiscard]] constexpr std::int32_t what_is_read(std::int32_t base) const {
+    while (has_loops_ && graph_.nodes[base].kind == op::turn) base = result_.base[graph_.nodes[base].operand[0]];
+    return graph_.nodes[base].kind == op::narrow ? graph_.nodes[base].operand[0] : base;
   }
 
   /// Shape that a group's program runs over: that of its values, or of what its sum consumes.

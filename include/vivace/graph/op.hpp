@@ -46,7 +46,7 @@ enum class op : std::uint8_t {
   equal,         ///< 1 where a == b, else 0
   select,        ///< b where a != 0, else c
   multiply_add,  ///< scale * (a * b) + shift * c; scale and shift are 1 or -1, not both -1; made by `contracted`
-  narrow,        ///< a, rounded to bfloat16, and stored so; made by `with_narrow_storage`, read by `widen` alone
+  narrow,        ///< a, rounded to bfloat16, and stored so; made by `with_narrow_storage`, read by `widen` or a product
   widen,         ///< a, which `narrow` made
   dropout_mask,  ///< 0 with probability scale, else 1 / (1 - scale); random, keyed by (seed, stream, step, index)
   map,           ///< a user's functor, or a derivative of it

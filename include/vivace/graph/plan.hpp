@@ -60,6 +60,7 @@ struct store {
 struct operand_slot {
   location at{};
   shape dims{};
+  bool narrow = false;  ///< bfloat16 in memory
 };
 
 /// One step of a plan: an operation, an elementwise program, or an operation and the program that finishes or feeds it.

@@ -238,6 +238,7 @@ class planner {
     for (int i = 0; i < max_operands && current.operand[i] >= 0; ++i) {
       const std::int32_t base = fusion_.base[current.operand[i]];
       made.in[i].dims = graph_.nodes[current.operand[i]].dims;
+      made.in[i].narrow = has_narrow_ && is_narrow(base);
       if (!in_group(base, root)) made.in[i].at = place_[base];
     }
   }

@@ -23,6 +23,7 @@ template <class Real>
 struct tensor {
   Real* data = nullptr;
   shape dims{};
+  bool narrow = false;  ///< data is of bfloat16: operands of products, for kernels that read them so
 };
 
 template <class Real>

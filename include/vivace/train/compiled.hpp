@@ -60,11 +60,11 @@ struct gradients_of {
 };
 
 /// A whole training step.
-template <class Net, class Optimiser, class Clipping, bool Narrow = false>
+template <class Net, class Optimiser, class Clipping, narrowing Narrow = narrowing::none>
 struct training_graph_of {
   constexpr graph operator()() const {
-    if constexpr (Narrow)
-      return with_narrow_storage(training_graph_of<Net, Optimiser, Clipping>{}());
+    if constexpr (Narrow != narrowing::none)
+      return with_narrow_storage(training_graph_of<Net, Optimiser, Clipping>{}(), Narrow);
     else
       return with_updates<Optimiser, Clipping>(thawed(frozen_graph_of<gradients_of<Net>>));
   }
@@ -88,15 +88,15 @@ struct plan_of {
 };
 
 /// Everything about a network's training that the compiler knows: graphs, plans, sizes, kernels.
-/// @tparam Narrow what the forward pass leaves for the backward pass is stored in bfloat16
+/// @tparam Narrow whether bfloat16 takes the place of single precision, as far as the kernels can
 template <class Net, int Batch, class Optimiser, class Clipping, class Kernels, class Real, bool Narrow = false>
 struct compiled {
   static_assert(network_fits<mistake_of<Net>>);
-  static constexpr const auto& training = frozen_graph_of<training_graph_of<Net, Optimiser, Clipping, Narrow>>;
+  using training_maker = training_graph_of<Net, Optimiser, Clipping, Narrow ? narrowing_of<Kernels> : narrowing::none>;
+  static constexpr const auto& training = frozen_graph_of<training_maker>;
   static_assert(network_fits<training.mistake>);  // one that only differentiation could find
   static constexpr const auto& prediction = frozen_graph_of<prediction_graph_of<Net>>;
-  static constexpr const auto& training_plan =
-      frozen_plan_of<plan_of<training_graph_of<Net, Optimiser, Clipping, Narrow>, Batch, Kernels>>;
+  static constexpr const auto& training_plan = frozen_plan_of<plan_of<training_maker, Batch, Kernels>>;
   static constexpr const auto& prediction_plan =
       frozen_plan_of<plan_of<prediction_graph_of<Net>, Batch, Kernels>>;
   static constexpr kernel_needs needs = needs_of<Kernels>(training_plan, prediction_plan);

@@ -20,7 +20,7 @@ class planned {
     graph model = checked(model_graph(from, true));
     prediction_ = checked(prediction_graph(model_graph(from, false), model));
     training_ = checked(training_graph<Optimiser, Clipping>(std::move(model)));
-    if constexpr (Narrow) training_ = with_narrow_storage(training_);
+    if constexpr (Narrow) training_ = with_narrow_storage(training_, narrowing_of<Kernels>);
     prediction_plan_ = plan_of_graph(prediction_);
     training_plan_ = plan_of_graph(training_);
   }

@@ -26,10 +26,6 @@ inline constexpr int operand_count = operands_of(Kind);
 template <op Kind>
 inline constexpr bool interpreted = is_elementwise(Kind) && Kind != op::map;
 
-/// Values of single precision alone are stored in bfloat16: of others nobody wants it, and it costs registers.
-template <class Real>
-inline constexpr bool stores_narrow = sizeof(Real) == sizeof(float);
-
 template <op Kind>
 inline constexpr bool known_operation = false;
 

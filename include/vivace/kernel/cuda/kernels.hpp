@@ -50,6 +50,7 @@ constexpr launcher_table<Real> all_launchers() {
 template <class Launch>
 struct kernels_by {
   static constexpr bool fused = true;
+  static constexpr bool narrow_products = true;
   template <op Kind, class Real>
   static constexpr kernel_function<Real> operation() {
     return launcher<Kind, Launch, Real>();

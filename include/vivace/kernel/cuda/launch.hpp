@@ -65,6 +65,10 @@ struct stream_context {
   }
 };
 
+/// Values of single precision alone are stored in bfloat16: of others nobody wants it, and it costs registers.
+template <class Real>
+inline constexpr bool stores_narrow = sizeof(Real) == sizeof(float);
+
 /// Elements that a thread handles at once: 16 bytes of them.
 template <class Real>
 inline constexpr int width_of = 16 / static_cast<int>(sizeof(Real));

@@ -1,18 +1,33 @@
 #pragma once
 #include <cstdint>
 
+#include <vivace/core/bfloat16.hpp>
 #include <vivace/kernel/call.hpp>
+#include <vivace/kernel/cuda/launch.hpp>
 
 /// @file
 /// Products and convolutions taken apart, for kernels of ours and for the vendor's libraries.
 
 namespace vivace::inline VIVACE_TARGET::gpu {
 
+/// What is multiplied: elements of the kernel's type, or of bfloat16.
+template <class Real>
+struct factor {
+  const Real* data = nullptr;
+  bool narrow = false;
+  [[nodiscard]] VIVACE_HOST_DEVICE Real operator[](std::size_t index) const {
+    if constexpr (stores_narrow<Real>)
+      if (narrow) return to_float(reinterpret_cast<const bfloat16*>(data)[index]);
+    return data[index];
+  }
+};
+
 /// `batch` products c[m, n] = a[m, k] b[k, n], row by row in memory, either operand perhaps transposed there.
 template <class Real>
 struct product_problem {
   std::int64_t m = 0, n = 0, k = 0, batch = 1;
   bool transpose_a = false, transpose_b = false;
+  bool narrow = false;  ///< both operands are of bfloat16, the result is not
   const Real* a = nullptr;
   const Real* b = nullptr;
   Real* c = nullptr;
@@ -26,6 +41,7 @@ struct convolution_problem {
   op kind = op::conv2d;
   shape image{}, weight{}, result{};  ///< [samples, channels, height, width], [filters, channels of a group, ...]
   window frame{};
+  bool narrow = false;      ///< both operands are of bfloat16, and what a library makes of them is
   const Real* a = nullptr;  ///< the first operand of the operation
   const Real* b = nullptr;  ///< the second
   Real* c = nullptr;        ///< what it computes
@@ -43,6 +59,7 @@ product_problem<Real> product_of(const call<Real>& self, Real* to) {
   work.batch = dims.size() / (work.m * work.n);
   work.transpose_a = self.attr->transpose_a;
   work.transpose_b = self.attr->transpose_b;
+  work.narrow = self.in[0].narrow;
   work.a = self.in[0].data;
   work.b = self.in[1].data;
   work.c = to;
@@ -58,6 +75,7 @@ convolution_problem<Real> convolution_of(op kind, const call<Real>& self, Real* 
   work.weight = kind == op::conv2d_weight_gradient ? out : second;
   work.result = kind == op::conv2d ? out : kind == op::conv2d_input_gradient ? first : second;
   work.frame = self.attr->frame;
+  work.narrow = self.in[0].narrow;
   work.a = self.in[0].data;
   work.b = self.in[1].data;
   work.c = to;

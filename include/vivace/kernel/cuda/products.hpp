@@ -24,8 +24,7 @@ struct product_work {
   struct state {
     Real sum[own][own]{};
   };
-  const Real* a;
-  const Real* b;
+  factor<Real> a, b;
   Real* c;
   std::uint32_t m, n, k;
   std::uint32_t a_row, a_column, b_row, b_column;  ///< strides
@@ -33,7 +32,7 @@ struct product_work {
   Program code;
 
   constexpr explicit product_work(const product_problem<Real>& of, const Program& behind = {})
-      : a(of.a), b(of.b), c(of.c), m(static_cast<std::uint32_t>(of.m)), n(static_cast<std::uint32_t>(of.n)),
+      : a{of.a, of.narrow}, b{of.b, of.narrow}, c(of.c), m(static_cast<std::uint32_t>(of.m)), n(static_cast<std::uint32_t>(of.n)),
         k(static_cast<std::uint32_t>(of.k)), a_row(of.transpose_a ? 1 : k), a_column(of.transpose_a ? m : 1),
         b_row(of.transpose_b ? 1 : n), b_column(of.transpose_b ? k : 1),
         tiles_of_one(static_cast<std::uint32_t>(blocks_of(m, tile) * blocks_of(n, tile))),
@@ -59,8 +58,8 @@ struct product_work {
     if (phase + 1 == phases()) return write(sums, one, row + i, column + j, at.thread, shared);
     const std::uint32_t first = static_cast<std::uint32_t>(phase / 2) * depth;
     if (phase % 2 == 0) {
-      fetch(left, a + std::size_t{one} * m * k, row, m, a_row, first, a_column, at.thread);
-      fetch(right, b + std::size_t{one} * k * n, column, n, b_column, first, b_row, at.thread);
+      fetch(left, a, std::size_t{one} * m * k, row, m, a_row, first, a_column, at.thread);
+      fetch(right, b, std::size_t{one} * k * n, column, n, b_column, first, b_row, at.thread);
       return;
     }
     for (int d = 0; d < depth; ++d) {
@@ -101,15 +100,17 @@ struct product_work {
   }
 
   /// Brings [depth, tile] elements: `outer` runs along the tile, `inner` along k. Neighbouring threads read neighbours.
-  VIVACE_HOST_DEVICE void fetch(Real* to, const Real* from, std::uint32_t outer, std::uint32_t outer_end,
-                                std::uint32_t outer_stride, std::uint32_t inner, std::uint32_t inner_stride,
-                                std::uint32_t thread) const {
+  /// @param begin of the matrix
+  VIVACE_HOST_DEVICE void fetch(Real* to, const factor<Real>& from, std::size_t begin, std::uint32_t outer,
+                                std::uint32_t outer_end, std::uint32_t outer_stride, std::uint32_t inner,
+                                std::uint32_t inner_stride, std::uint32_t thread) const {
     for (std::uint32_t e = thread; e < depth * tile; e += threads) {
       const std::uint32_t o = inner_stride == 1 ? e / depth : e % tile;
       const std::uint32_t d = inner_stride == 1 ? e % depth : e / tile;
-      to[d * (tile + own) + o] = outer + o < outer_end && inner + d < k
-                                     ? from[std::size_t{outer + o} * outer_stride + std::size_t{inner + d} * inner_stride]
-                                     : Real(0);
+      to[d * (tile + own) + o] =
+          outer + o < outer_end && inner + d < k
+              ? from[begin + std::size_t{outer + o} * outer_stride + std::size_t{inner + d} * inner_stride]
+              : Real(0);
     }
   }
 };
@@ -158,8 +159,7 @@ struct coordinates {
 template <class Real>
 struct convolve {
   convolution_geometry how;
-  const Real* image;
-  const Real* weight;
+  factor<Real> image, weight;
   Real* to;
   VIVACE_HOST_DEVICE void operator()(std::uint32_t index) const {
     const coordinates at(index, how.filters, how.rows, how.columns);
@@ -183,8 +183,7 @@ struct convolve {
 template <class Real>
 struct convolve_input_gradient {
   convolution_geometry how;
-  const Real* gradient;
-  const Real* weight;
+  factor<Real> gradient, weight;
   Real* to;
   VIVACE_HOST_DEVICE void operator()(std::uint32_t index) const {
     const coordinates at(index, how.channels, how.height, how.width);
@@ -211,8 +210,7 @@ struct weight_gradient_work {
   static constexpr int threads = 256, halvings = 8;
   using state = nothing;
   convolution_geometry how;
-  const Real* image;
-  const Real* gradient;
+  factor<Real> image, gradient;
   Real* to;
 
   [[nodiscard]] VIVACE_HOST_DEVICE int phases() const { return 1 + halvings; }
@@ -240,14 +238,6 @@ struct weight_gradient_work {
     }
   }
 };
-
-/// Runs the operation into its place, or into scratch memory if the program takes the values; then the program.
-template <class Launch, class Real, class Operation>
-void with_program_behind(const call<Real>& self, const step_context& context, Operation&& operation) {
-  Real* const to = self.out.data != nullptr ? self.out.data : self.workspace;
-  operation(to);
-  if (self.body.exists()) run_whole_program<Launch>(self.body, static_cast<const Real*>(to), context);
-}
 
 /// @throws error if a tensor has too many elements for 32-bit indices
 inline void check_size(const shape& dims) {
@@ -290,10 +280,30 @@ void matmul(const call<Real>& self, const step_context& context) {
     const epilogue<Real> behind = epilogue_of(self.body, work.n, 1);
     if (behind.bias != nullptr && Launch::solved_by_library(with_epilogue(work, behind), context)) return;
     if (Launch::solved_by_library(work, context))
-      return run_whole_program<Launch>(self.body, static_cast<const Real*>(self.workspace), context);
+      return run_whole_program<Launch>(self.body, {self.workspace, false}, context);
   }
-  with_packed<Launch>(self.body, static_cast<const Real*>(nullptr), context,
+  with_packed<Launch>(self.body, {}, context,
                       [&](const auto& behind) { multiply<Launch>(work, behind, context); });
+}
+
+/// Brings what is bfloat16 to full width.
+template <class Real>
+struct widened {
+  factor<Real> from;
+  Real* to;
+  VIVACE_HOST_DEVICE void operator()(std::uint32_t index) const { to[index] = from[index]; }
+};
+
+template <class Launch, op Kind, class Real>
+void convolve_plainly(const convolution_problem<Real>& work, const shape& to, const step_context& context) {
+  const convolution_geometry how(work);
+  const factor<Real> a{work.a, work.narrow}, b{work.b, work.narrow};
+  if constexpr (Kind == op::conv2d)
+    for_each<Launch>(convolve<Real>{how, a, b, work.c}, to.size(), context);
+  else if constexpr (Kind == op::conv2d_input_gradient)
+    for_each<Launch>(convolve_input_gradient<Real>{how, a, b, work.c}, to.size(), context);
+  else
+    Launch::run(weight_gradient_work<Real>{how, a, b, work.c}, to.size(), context);
 }
 
 template <class Launch, op Kind, class Real>
@@ -308,17 +318,19 @@ void convolution(const call<Real>& self, const step_context& context) {
         Launch::solved_by_library(with_epilogue(convolution_of(Kind, self, behind.to), behind), context))
       return;
   }
-  with_program_behind<Launch>(self, context, [&](Real* to) {
-    const convolution_problem<Real> work = convolution_of(Kind, self, to);
-    if (Launch::solved_by_library(work, context)) return;
-    const convolution_geometry how(work);
-    if constexpr (Kind == op::conv2d)
-      for_each<Launch>(convolve<Real>{how, work.a, work.b, to}, self.out.dims.size(), context);
-    else if constexpr (Kind == op::conv2d_input_gradient)
-      for_each<Launch>(convolve_input_gradient<Real>{how, work.a, work.b, to}, self.out.dims.size(), context);
-    else
-      Launch::run(weight_gradient_work<Real>{how, work.a, work.b, to}, self.out.dims.size(), context);
-  });
+  // A program takes the values from scratch memory, and so does what widens what a library made of bfloat16.
+  Real* const scratch = self.workspace;
+  Real* const to = self.body.exists() ? scratch : self.out.data;
+  convolution_problem<Real> work = convolution_of(Kind, self, to);
+  if (work.narrow) work.c = scratch;
+  const bool solved = Launch::solved_by_library(work, context);
+  work.c = to;
+  if (!solved) convolve_plainly<Launch, Kind>(work, self.out.dims, context);
+  const factor<Real> made{solved && work.narrow ? scratch : to, solved && work.narrow};
+  if (self.body.exists())
+    run_whole_program<Launch>(self.body, made, context);
+  else if (made.narrow)
+    for_each<Launch>(widened<Real>{made, to}, self.out.dims.size(), context);
 }
 
 }  // namespace vivace::inline VIVACE_TARGET::gpu

@@ -1,10 +1,12 @@
 #pragma once
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include <vivace/core/errors.hpp>
 #include <vivace/kernel/cuda/elementwise.hpp>
 #include <vivace/kernel/cuda/index.hpp>
+#include <vivace/kernel/cuda/problems.hpp>
 
 /// @file
 /// Elementwise programs on a device. A program travels in a kernel's arguments, which the hardware hands to all threads
@@ -43,7 +45,7 @@ struct packed_store {
 /// A program with room for so many loads and lines.
 template <class Real, int Loads, int Lines>
 struct packed_program {
-  const Real* head = nullptr;  ///< of a program that finishes an operation: the operation's values
+  factor<Real> head{};  ///< of a program that finishes an operation: the operation's values
   const std::uint64_t* seed = nullptr;
   const std::uint32_t* step = nullptr;
   std::uint32_t size = 0;
@@ -112,9 +114,10 @@ packed_load<Real> packed(const bound_load<Real>& from) {
 }
 
 /// Packs a program for a kernel's arguments.
-/// @param head values of the operation that it finishes, or null
+/// @param head values of the operation that it finishes, if they lie in memory
 template <class Launch, int Loads, int Lines, class Real>
-packed_program<Real, Loads, Lines> packed(const program<Real>& from, const Real* head, const step_context& context) {
+packed_program<Real, Loads, Lines> packed(const program<Real>& from, const factor<Real>& head,
+                                          const step_context& context) {
   if (from.size >= most_elements)
     throw error("a tensor is too large for the device's kernels", "cuda", std::to_string(from.size) + " elements",
                 "fewer than 2^31: a smaller batch");
@@ -131,7 +134,7 @@ packed_program<Real, Loads, Lines> packed(const program<Real>& from, const Real*
   to.lines = static_cast<std::int8_t>(from.instructions);
   to.stores = static_cast<std::int8_t>(from.stores);
   to.registers = static_cast<std::int8_t>(from.registers);
-  to.aligned_head = is_aligned(head);
+  to.aligned_head = is_aligned(head.data);
   for (int l = 0; l < from.loads; ++l) to.load[l] = packed(from.load[l]);
   for (int i = 0; i < from.instructions; ++i) to.code[i] = packed_line<Real>(*from.code[i].code, context);
   for (int s = 0; s < from.stores; ++s)
@@ -145,7 +148,8 @@ inline constexpr int most_loads = max_group * max_operands;
 
 /// Calls body(packed program) with the smaller of two sizes that holds it.
 template <class Launch, class Real, class Body>
-void with_packed(const program<Real>& from, const Real* head, const step_context& context, Body&& body) {
+void with_packed(const program<Real>& from, const std::type_identity_t<factor<Real>>& head, const step_context& context,
+                 Body&& body) {
   if (from.loads <= few_loads && from.instructions <= few_lines)
     body(packed<Launch, few_loads, few_lines>(from, head, context));
   else
@@ -165,7 +169,10 @@ class program_thread {
         whole_(count == Width && first % Width == 0) {}
 
   VIVACE_HOST_DEVICE void run() {
-    run(code_.head_register >= 0 ? read(code_.head + first_, code_.aligned_head) : values{});
+    if (code_.head_register < 0)
+      run(values{});
+    else
+      run(code_.head.narrow ? read_narrow(code_.head.data) : read(code_.head.data + first_, code_.aligned_head));
   }
   /// @param head the operation's values, if the program finishes one
   VIVACE_HOST_DEVICE void run(const values& head) {
@@ -187,6 +194,13 @@ class program_thread {
       if (v < count_) result.value[v] = from[v];
     return result;
   }
+  /// @param from where the tensor begins
+  [[nodiscard]] VIVACE_HOST_DEVICE values read_narrow(const Real* from) const {
+    values result{};
+    for (int v = 0; v < Width; ++v)
+      if (v < count_) result.value[v] = factor<Real>{from, true}[first_ + static_cast<std::uint32_t>(v)];
+    return result;
+  }
   [[nodiscard]] VIVACE_HOST_DEVICE static values all(Real value) {
     values result;
     for (int v = 0; v < Width; ++v) result.value[v] = value;
@@ -196,13 +210,7 @@ class program_thread {
     if (from.how == reading::full) return read(from.data + first_, from.aligned);
     if (from.how == reading::splat) return all(from.data == nullptr ? from.literal : *from.data);
     if constexpr (stores_narrow<Real>)
-      if (from.how == reading::narrow) {
-        values result{};
-        const auto* const data = reinterpret_cast<const bfloat16*>(from.data) + first_;
-        for (int v = 0; v < Width; ++v)
-          if (v < count_) result.value[v] = to_float(data[v]);
-        return result;
-      }
+      if (from.how == reading::narrow) return read_narrow(from.data);
     const std::uint32_t begin = from.where.offset(first_);
     if (Width == 1) return all(from.data[begin]);
     if (from.even && whole_) {
@@ -296,7 +304,8 @@ struct program_work {
 
 /// Runs a program over all its elements.
 template <class Launch, class Real>
-void run_whole_program(const program<Real>& body, const Real* head, const step_context& context) {
+void run_whole_program(const program<Real>& body, const std::type_identity_t<factor<Real>>& head,
+                       const step_context& context) {
   with_packed<Launch>(body, head, context, [&]<class Program>(const Program& code) {
     using work = program_work<Program, Real>;
     Launch::run(work{code}, blocks_of(body.size, work::threads * work::width), context);
@@ -305,7 +314,7 @@ void run_whole_program(const program<Real>& body, const Real* head, const step_c
 /// The launcher of a command that is a program alone.
 template <class Launch, class Real>
 void run_program_alone(const call<Real>& self, const step_context& context) {
-  run_whole_program<Launch>(self.body, static_cast<const Real*>(nullptr), context);
+  run_whole_program<Launch>(self.body, {}, context);
 }
 
 }  // namespace vivace::inline VIVACE_TARGET::gpu

@@ -138,7 +138,7 @@ void reduce(const Source& source, const call<Real>& self, const step_context& co
 template <class Launch, class Real>
 void sum(const call<Real>& self, const step_context& context) {
   if (!self.body.exists()) return reduce<Launch, summation>(memory_source<Real>{self.in[0].data}, self, context);
-  with_packed<Launch>(self.body, static_cast<const Real*>(nullptr), context, [&]<class Program>(const Program& code) {
+  with_packed<Launch>(self.body, {}, context, [&]<class Program>(const Program& code) {
     reduce<Launch, summation>(program_source<Program, Real>{code}, self, context);
   });
 }

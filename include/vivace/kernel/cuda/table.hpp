@@ -72,8 +72,11 @@ inline constexpr bool has_no_kernel = !runs(Kind) || is_elementwise(Kind);
 constexpr std::int64_t device_workspace(const command& from, std::int32_t samples) {
   if (from.kind == op::sum || from.kind == op::max)
     return reduction_workspace(from.in[0].dims.at(samples), from.out.dims.at(samples));
-  // A product whose values the program takes has to leave them somewhere.
-  return takes_epilogue(from.kind) && from.out.at.where == space::none ? from.out.dims.size_at(samples) : 0;
+  if (!takes_epilogue(from.kind)) return 0;
+  const std::int64_t size = from.out.dims.size_at(samples);
+  // A product whose values the program takes has to leave them somewhere, a convolution what a library makes of bfloat16.
+  if (from.out.at.where == space::none) return size;
+  return from.in[0].narrow && from.kind != op::matmul ? (size + 1) / 2 : 0;
 }
 
 /// The launchers of all operations, as they cross from the file that nvcc compiles to the rest of a program.
