@@ -288,11 +288,11 @@ void check_threads() {
 }
 
 /// The libraries take some of a network's products and convolutions.
-template <class Net>
-void check_libraries() {
-  const std::string name = std::string(Net::name) + ", problems taken by libraries";
+template <class Net, class Precision>
+void check_libraries(const char* precision, const Precision& with) {
+  const std::string name = std::string(Net::name) + ", " + precision + ", problems taken by libraries";
   guarded(name, [&] {
-    vv::trainer trainer{Net{}, vv::batch<16>, vv::sgd_momentum{.rate = 0.05}, vv::seed{1}, vv::cuda{}, vv::f32{}};
+    vv::trainer trainer{Net{}, vv::batch<16>, vv::sgd_momentum{.rate = 0.05}, vv::seed{1}, vv::cuda{}, with};
     const device::batch_of<Net, float> data(16);
     for (int step = 0; step < 3; ++step)
       trainer.step({.features = data.features.data(), .labels = data.labels.data(), .size = 16});
@@ -333,16 +333,23 @@ int main() {
   check_training<device::lenet>(1e-8, "double", vv::f64{});
   check_training<device::lenet>(1e-3, "float", vv::f32{});
   check_training<device::lenet>(5e-2, "tf32", vv::tf32{});
+  check_training<device::mlp>(1e-1, "bf16", vv::bf16{});
+  check_training<device::lenet>(1e-1, "bf16", vv::bf16{});
+  check_training<device::gpt>(1e-1, "bf16", vv::bf16{});
   check_training<device::resnet>(1e-6, "double", vv::f64{});
   check_training<device::resnet>(5e-2, "float", vv::f32{});
   check_training<device::gpt>(1e-8, "double", vv::f64{});
   check_training<device::gpt>(1e-2, "float", vv::f32{});
   check_all_specials<float>("float");
   check_all_specials<double>("double");
-  check_libraries<device::mlp>();
-  check_libraries<device::lenet>();
-  check_libraries<device::resnet>();
-  check_libraries<device::gpt>();
+  check_libraries<device::mlp>("float", vv::f32{});
+  check_libraries<device::lenet>("float", vv::f32{});
+  check_libraries<device::resnet>("float", vv::f32{});
+  check_libraries<device::gpt>("float", vv::f32{});
+  check_libraries<device::mlp>("bf16", vv::bf16{});
+  check_libraries<device::lenet>("bf16", vv::bf16{});
+  check_libraries<device::resnet>("bf16", vv::bf16{});
+  check_libraries<device::gpt>("bf16", vv::bf16{});
   check_evaluation();
   check_threads();
   check_accuracy();

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <cstring>
 
 #include <vivace/core/bfloat16.hpp>
 #include <vivace/kernel/call.hpp>
@@ -15,10 +16,22 @@ template <class Real>
 struct factor {
   const Real* data = nullptr;
   bool narrow = false;
+  std::uint32_t first = 0;  ///< of two elements of a word, 0 or 1
+  /// All but the first elements.
+  [[nodiscard]] VIVACE_HOST_DEVICE factor behind(std::size_t elements) const {
+    if constexpr (!stores_narrow<Real>) return {data + elements};
+    return {data + (elements >> narrow), narrow, static_cast<std::uint32_t>(narrow & elements)};
+  }
   [[nodiscard]] VIVACE_HOST_DEVICE Real operator[](std::size_t index) const {
-    if constexpr (stores_narrow<Real>)
-      if (narrow) return to_float(reinterpret_cast<const bfloat16*>(data)[index]);
-    return data[index];
+    if constexpr (stores_narrow<Real>) {
+      std::uint32_t word;  // one element or two: the same load for both
+      index += first;
+      std::memcpy(&word, data + (index >> narrow), sizeof word);
+      const bool low = narrow && index % 2 == 0;
+      return __builtin_bit_cast(Real, word << 16 * low & (narrow ? 0xffff0000 : 0xffffffff));
+    } else {
+      return data[index];
+    }
   }
 };
 

@@ -58,8 +58,8 @@ struct product_work {
     if (phase + 1 == phases()) return write(sums, one, row + i, column + j, at.thread, shared);
     const std::uint32_t first = static_cast<std::uint32_t>(phase / 2) * depth;
     if (phase % 2 == 0) {
-      fetch(left, a, std::size_t{one} * m * k, row, m, a_row, first, a_column, at.thread);
-      fetch(right, b, std::size_t{one} * k * n, column, n, b_column, first, b_row, at.thread);
+      fetch(left, a.behind(std::size_t{one} * m * k), row, m, a_row, first, a_column, at.thread);
+      fetch(right, b.behind(std::size_t{one} * k * n), column, n, b_column, first, b_row, at.thread);
       return;
     }
     for (int d = 0; d < depth; ++d) {
@@ -100,16 +100,15 @@ struct product_work {
   }
 
   /// Brings [depth, tile] elements: `outer` runs along the tile, `inner` along k. Neighbouring threads read neighbours.
-  /// @param begin of the matrix
-  VIVACE_HOST_DEVICE void fetch(Real* to, const factor<Real>& from, std::size_t begin, std::uint32_t outer,
-                                std::uint32_t outer_end, std::uint32_t outer_stride, std::uint32_t inner,
-                                std::uint32_t inner_stride, std::uint32_t thread) const {
+  VIVACE_HOST_DEVICE void fetch(Real* to, const factor<Real>& from, std::uint32_t outer, std::uint32_t outer_end,
+                                std::uint32_t outer_stride, std::uint32_t inner, std::uint32_t inner_stride,
+                                std::uint32_t thread) const {
     for (std::uint32_t e = thread; e < depth * tile; e += threads) {
       const std::uint32_t o = inner_stride == 1 ? e / depth : e % tile;
       const std::uint32_t d = inner_stride == 1 ? e % depth : e / tile;
       to[d * (tile + own) + o] =
           outer + o < outer_end && inner + d < k
-              ? from[begin + std::size_t{outer + o} * outer_stride + std::size_t{inner + d} * inner_stride]
+              ? from[std::size_t{outer + o} * outer_stride + std::size_t{inner + d} * inner_stride]
               : Real(0);
     }
   }

@@ -45,7 +45,7 @@ struct packed_store {
 /// A program with room for so many loads and lines.
 template <class Real, int Loads, int Lines>
 struct packed_program {
-  factor<Real> head{};  ///< of a program that finishes an operation: the operation's values
+  packed_load<Real> head{};  ///< of a program that finishes an operation: the operation's values
   const std::uint64_t* seed = nullptr;
   const std::uint32_t* step = nullptr;
   std::uint32_t size = 0;
@@ -54,7 +54,6 @@ struct packed_program {
   std::int8_t lines = 0;
   std::int8_t stores = 0;
   std::int8_t registers = 0;
-  bool aligned_head = false;
   packed_load<Real> load[Loads]{};
   line<Real> code[Lines]{};
   packed_store<Real> store[Lines + 1]{};
@@ -125,7 +124,9 @@ packed_program<Real, Loads, Lines> packed(const program<Real>& from, const facto
   for (int s = 0; s < from.stores; ++s)
     if (from.store[s].narrow && !stores_narrow<Real>)
       throw error("values of double precision are not stored in bfloat16", "cuda", "a value of the forward pass", "f32");
-  to.head = head;
+  to.head.data = head.data;
+  to.head.how = head.narrow ? reading::narrow : reading::full;
+  to.head.aligned = is_aligned(head.data);
   to.seed = Launch::seed(context);
   to.step = Launch::step(context);
   to.size = static_cast<std::uint32_t>(from.size);
@@ -134,7 +135,6 @@ packed_program<Real, Loads, Lines> packed(const program<Real>& from, const facto
   to.lines = static_cast<std::int8_t>(from.instructions);
   to.stores = static_cast<std::int8_t>(from.stores);
   to.registers = static_cast<std::int8_t>(from.registers);
-  to.aligned_head = is_aligned(head.data);
   for (int l = 0; l < from.loads; ++l) to.load[l] = packed(from.load[l]);
   for (int i = 0; i < from.instructions; ++i) to.code[i] = packed_line<Real>(*from.code[i].code, context);
   for (int s = 0; s < from.stores; ++s)
@@ -168,12 +168,7 @@ class program_thread {
       : code_(code), registers_(registers), stride_(stride), first_(first), count_(count),
         whole_(count == Width && first % Width == 0) {}
 
-  VIVACE_HOST_DEVICE void run() {
-    if (code_.head_register < 0)
-      run(values{});
-    else
-      run(code_.head.narrow ? read_narrow(code_.head.data) : read(code_.head.data + first_, code_.aligned_head));
-  }
+  VIVACE_HOST_DEVICE void run() { run(code_.head_register >= 0 ? load(code_.head) : values{}); }
   /// @param head the operation's values, if the program finishes one
   VIVACE_HOST_DEVICE void run(const values& head) {
     if (code_.head_register >= 0) at(code_.head_register) = head;
@@ -194,13 +189,6 @@ class program_thread {
       if (v < count_) result.value[v] = from[v];
     return result;
   }
-  /// @param from where the tensor begins
-  [[nodiscard]] VIVACE_HOST_DEVICE values read_narrow(const Real* from) const {
-    values result{};
-    for (int v = 0; v < Width; ++v)
-      if (v < count_) result.value[v] = factor<Real>{from, true}[first_ + static_cast<std::uint32_t>(v)];
-    return result;
-  }
   [[nodiscard]] VIVACE_HOST_DEVICE static values all(Real value) {
     values result;
     for (int v = 0; v < Width; ++v) result.value[v] = value;
@@ -210,7 +198,13 @@ class program_thread {
     if (from.how == reading::full) return read(from.data + first_, from.aligned);
     if (from.how == reading::splat) return all(from.data == nullptr ? from.literal : *from.data);
     if constexpr (stores_narrow<Real>)
-      if (from.how == reading::narrow) return read_narrow(from.data);
+      if (from.how == reading::narrow) {
+        values result{};
+        const auto* const data = reinterpret_cast<const bfloat16*>(from.data) + first_;
+        for (int v = 0; v < Width; ++v)
+          if (v < count_) result.value[v] = to_float(data[v]);
+        return result;
+      }
     const std::uint32_t begin = from.where.offset(first_);
     if (Width == 1) return all(from.data[begin]);
     if (from.even && whole_) {

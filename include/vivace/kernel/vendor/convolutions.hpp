@@ -42,7 +42,7 @@ struct convolution_key {
   op kind = op::conv2d;
   shape image{}, weight{}, result{};
   window frame{};
-  bool single = false, bias = false, wide = true;
+  bool single = false, narrow = false, bias = false, wide = true;
   bool operator==(const convolution_key&) const = default;
 };
 struct convolution_way {
@@ -91,7 +91,8 @@ struct convolution_description {
   convolution_part<cudnnActivationDescriptor_t, cudnnCreateActivationDescriptor, cudnnDestroyActivationDescriptor> behind;
 
   explicit convolution_description(const convolution_problem<Real>& problem) {
-    constexpr cudnnDataType_t type = single ? CUDNN_DATA_FLOAT : CUDNN_DATA_DOUBLE;
+    constexpr cudnnDataType_t sums = single ? CUDNN_DATA_FLOAT : CUDNN_DATA_DOUBLE;
+    const cudnnDataType_t type = problem.narrow ? CUDNN_DATA_BFLOAT16 : sums;
     const auto describe = [&](const tensor_part& part, const shape& dims) {
       check(cudnnSetTensor4dDescriptor(part.handle, CUDNN_TENSOR_NCHW, type, dims[0], dims[1], dims[2], dims[3]));
     };
@@ -103,7 +104,7 @@ struct convolution_description {
     const window& frame = problem.frame;
     check(cudnnSetConvolution2dDescriptor(how.handle, frame.padding[0], frame.padding[1], frame.stride[0],
                                           frame.stride[1], frame.dilation[0], frame.dilation[1],
-                                          CUDNN_CROSS_CORRELATION, type));
+                                          CUDNN_CROSS_CORRELATION, sums));
     check(cudnnSetConvolutionGroupCount(how.handle, frame.groups));
     check(cudnnSetActivationDescriptor(behind.handle, CUDNN_ACTIVATION_RELU, CUDNN_PROPAGATE_NAN, 0));
   }
@@ -133,15 +134,21 @@ convolution_way best_of(const Performance* list, int count, bool exact) {
 template <class Performance, class Real, class Find, class Queue>
 bool solve_by(const convolution_problem<Real>& problem, const convolution_description<Real>& description,
               stream_context& device, Find&& find, Queue&& queue) {
-  const bool exact = sizeof(Real) == 4 && !device.tensor_float;
-  const convolution_key key{.kind = problem.kind, .image = problem.image, .weight = problem.weight,
-                            .result = problem.result, .frame = problem.frame, .single = sizeof(Real) == 4,
-                            .bias = problem.bias != nullptr,
-                            .wide = is_wide(problem.a) && is_wide(problem.b) && is_wide(problem.c) && is_wide(problem.bias)};
+  const bool exact = sizeof(Real) == 4 && !device.tensor_float && !problem.narrow;
+  const convolution_key key{
+      .kind = problem.kind,
+      .image = problem.image,
+      .weight = problem.weight,
+      .result = problem.result,
+      .frame = problem.frame,
+      .single = sizeof(Real) == 4,
+      .narrow = problem.narrow,
+      .bias = problem.bias != nullptr,
+      .wide = is_wide(problem.a) && is_wide(problem.b) && is_wide(problem.c) && is_wide(problem.bias)};
   convolution_way& way = convolutions_of(device).ways.of(key, [&] {
     Performance list[most_algorithms];
     int count = 0;
-    description.set_math(exact ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH);
+    description.set_math(exact ? CUDNN_FMA_MATH : problem.narrow ? CUDNN_TENSOR_OP_MATH : CUDNN_DEFAULT_MATH);
     const cudnnStatus_t status = key.wide ? find(most_algorithms, &count, list) : CUDNN_STATUS_NOT_SUPPORTED;
     if (!is_unsupported(status)) check(status);
     convolution_way made = best_of(list, count, exact);
@@ -172,7 +179,7 @@ bool solve_by(const convolution_problem<Real>& problem, const convolution_descri
 /// @throws error if the library fails
 template <class Real>
 bool solve(const convolution_problem<Real>& problem, stream_context& device) {
-  if (problem.bias != nullptr && !problem.relu) return false;  // few of its algorithms can
+  if (problem.bias != nullptr && (!problem.relu || problem.narrow)) return false;  // few of its algorithms can
   const cudnnHandle_t library = convolutions_of(device).handle;
   const convolution_description<Real> with(problem);
   const Real one = 1, none = 0;

@@ -28,7 +28,7 @@ inline void check(cublasStatus_t status) {
 /// What decides how a product is done.
 struct product_key {
   std::int64_t m = 0, n = 0, k = 0, batch = 1;
-  bool transpose_a = false, transpose_b = false, single = false, bias = false, wide_bias = true;
+  bool transpose_a = false, transpose_b = false, single = false, narrow = false, bias = false, wide_bias = true;
   std::uint32_t alignment[3]{};  ///< of a, b, c
   bool operator==(const product_key&) const = default;
 };
@@ -87,19 +87,19 @@ inline std::uint32_t alignment_of(const void* data) {
 template <class Real>
 struct product_description {
   static constexpr bool single = sizeof(Real) == 4;
-  static constexpr cudaDataType type = single ? CUDA_R_32F : CUDA_R_64F;
+  static constexpr cudaDataType type = single ? CUDA_R_32F : CUDA_R_64F;  ///< of the result
   product_part<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy> work;
   product_layout a, b, c;
 
   product_description(const product_problem<Real>& problem, bool tensor_float)
-      : a(type, problem.transpose_a ? problem.m : problem.k, problem.transpose_a ? problem.k : problem.m,
+      : a(factors(problem), problem.transpose_a ? problem.m : problem.k, problem.transpose_a ? problem.k : problem.m,
           problem.batch),
-        b(type, problem.transpose_b ? problem.k : problem.n, problem.transpose_b ? problem.n : problem.k,
+        b(factors(problem), problem.transpose_b ? problem.k : problem.n, problem.transpose_b ? problem.n : problem.k,
           problem.batch),
         c(type, problem.n, problem.m, problem.batch) {
-    const cublasComputeType_t compute = !single        ? CUBLAS_COMPUTE_64F
-                                        : tensor_float ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                                       : CUBLAS_COMPUTE_32F;
+    const cublasComputeType_t compute = !single                           ? CUBLAS_COMPUTE_64F
+                                        : tensor_float && !problem.narrow ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                                          : CUBLAS_COMPUTE_32F;
     check(cublasLtMatmulDescCreate(&work.handle, compute, type));
     set(CUBLASLT_MATMUL_DESC_TRANSA, problem.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(CUBLASLT_MATMUL_DESC_TRANSB, problem.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N);
@@ -109,6 +109,7 @@ struct product_description {
   }
 
  private:
+  static cudaDataType factors(const product_problem<Real>& problem) { return problem.narrow ? CUDA_R_16BF : type; }
   template <class Value>
   void set(cublasLtMatmulDescAttributes_t which, Value value) {
     check(cublasLtMatmulDescSetAttribute(work.handle, which, &value, sizeof value));
@@ -152,9 +153,16 @@ bool solve(const product_problem<Real>& problem, stream_context& device) {
   if (problem.bias != nullptr && (problem.relu || problem.batch > 1)) return false;  // its relu makes 0 of NaN
   product_library& library = products_of(device);
   const product_description<Real> description(problem, device.tensor_float);
-  const product_key key{.m = problem.m, .n = problem.n, .k = problem.k, .batch = problem.batch,
-                        .transpose_a = problem.transpose_a, .transpose_b = problem.transpose_b,
-                        .single = sizeof(Real) == 4, .bias = problem.bias != nullptr, .wide_bias = is_wide(problem.bias),
+  const product_key key{.m = problem.m,
+                        .n = problem.n,
+                        .k = problem.k,
+                        .batch = problem.batch,
+                        .transpose_a = problem.transpose_a,
+                        .transpose_b = problem.transpose_b,
+                        .single = sizeof(Real) == 4,
+                        .narrow = problem.narrow,
+                        .bias = problem.bias != nullptr,
+                        .wide_bias = is_wide(problem.bias),
                         .alignment = {alignment_of(problem.a), alignment_of(problem.b), alignment_of(problem.c)}};
   const product_way& way = library.ways.of(key, [&] {
     const product_way made = way_of(description, key, library.handle);
