@@ -1,16 +1,19 @@
 // The executor of a CUDA device, on a machine of host memory: what is copied when, recorded steps, and what trainers see.
 #include <doctest/doctest.h>
 
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
 #include <vivace/exec/cuda.hpp>
 #include <vivace/exec/evaluate.hpp>
+#include <vivace/graph/order.hpp>
 #include <vivace/kernel/reference/reference.hpp>
 #include <vivace/nn.hpp>
 #include <vivace/optim.hpp>
 #include <vivace/train.hpp>
 
+#include "../graph/random_graph.hpp"
 #include "../train/networks.hpp"
 #include "fake_runtime.hpp"
 
@@ -162,6 +165,73 @@ TEST_CASE("cuda executor: a step is recorded once for each batch size and slot, 
   CHECK(fake::the().launches == launches + 8);
 }
 
+TEST_CASE("cuda executor: what need not wait is recorded side by side, and gives the same bits") {
+  const clean_machine tidy;
+  const auto check = [](const auto& net, const vv::data::dataset& data) {
+    const auto variables = [&](const vv::cuda& on, const auto& precision) {
+      vv::trainer trainer{net, vv::batch<10>, vv::adamw{.rate = 1e-2}, vv::clip_norm{1.0}, on, precision};
+      fake::the().side_by_side = 0;
+      trainer.fit(data, vv::epochs{4});
+      return networks::variables_of(trainer);
+    };
+    const auto check_precision = [&](const auto& precision) {
+      const auto wanted = variables(vv::cuda{.captures = false}, precision);
+      CHECK(variables(vv::cuda{.overlaps = false}, precision) == wanted);
+      CHECK(fake::the().side_by_side == 0);
+      CHECK(variables(vv::cuda{}, precision) == wanted);
+      CHECK(fake::the().side_by_side > 50);
+    };
+    check_precision(vv::f32{});
+    check_precision(vv::bf16{});
+  };
+  check(networks::mlp::graph, networks::labelled(45, {12}));
+  check(networks::recurrent::graph, networks::labelled(45, {8, 16}));
+  check(vv::classifier(vv::image{3, 8, 8}, vv::classes{3}, vv::resnet_cifar<8, 4>{.classes = 3}),
+        networks::labelled(45, {3, 8, 8}));
+}
+
+TEST_CASE("cuda executor: random graphs, recorded side by side") {
+  const clean_machine tidy;
+  constexpr auto kernels = vv::kernels_for<vv::cuda_kernels, double, vv::all_operations>();
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    INFO("seed ", seed);
+    const vv::graph made = graph_test::random_graph(seed, 4 + static_cast<int>(seed % 30), seed % 2 == 0, seed % 3 == 0).take();
+    const vv::graph scheduled = vv::with_late_stores(vv::without_dead_code(vv::canonical(made)));
+    const vv::plan plan = vv::make_plan<vv::cuda_kernels>(scheduled, 5);
+    const auto results = [&](bool overlaps) {
+      vv::gpu::cuda_device<double> device(0, true, false, true, overlaps);
+      vv::variables<double> values(scheduled, plan);
+      vv::instance<double> run(scheduled, plan, kernels, values, &device);
+      values.initialise(1);
+      const vv::random_stream random(seed, 2);
+      std::uint64_t index = 0;
+      const std::vector<std::int32_t> labels{0, 1, 2, 0, 1};
+      std::vector<std::vector<double>> data(static_cast<std::size_t>(scheduled.inputs.size()));
+      for (int i = 0; i < scheduled.inputs.size(); ++i) {
+        const vv::node& node = scheduled.nodes[scheduled.inputs[i].node];
+        auto& own = data[static_cast<std::size_t>(i)];
+        for (std::int64_t e = 0; e < node.dims.size_at(5); ++e) own.push_back(2 * random.uniform(index++) - 1);
+        run.set_input(i, node.kind == vv::op::labels ? static_cast<const void*>(labels.data()) : own.data());
+      }
+      run.settings()[0] = 0.75;
+      std::vector<double> found;
+      for (std::uint32_t step = 0; step < 6; ++step) {  // from the third on recorded
+        run({.seed = 4, .step = step, .samples = 5});
+        found.push_back(run.loss());
+      }
+      for (const auto* table : {&scheduled.parameters, &scheduled.states})
+        for (const vv::variable& one : *table) {
+          const auto value = values.find(one.name.view());
+          found.insert(found.end(), value.data, value.data + value.dims.size());
+        }
+      return found;
+    };
+    const std::vector<double> wanted = results(false), found = results(true);
+    REQUIRE(found.size() == wanted.size());
+    CHECK(std::memcmp(found.data(), wanted.data(), found.size() * sizeof(double)) == 0);
+  }
+}
+
 TEST_CASE("cuda executor: a step that cannot be recorded leaves no trace") {
   const std::vector<float> features = networks::features(10, 8 * 16);
   const std::vector<std::int32_t> labels(10, 1);
@@ -213,7 +283,7 @@ TEST_CASE("cuda executor: steps may be queued one behind the other") {
     const vv::graph graph = make.take();
     const vv::plan plan = vv::make_plan<vv::cuda_kernels>(graph, 3);
     constexpr auto kernels = vv::kernels_for<vv::cuda_kernels, double, vv::all_operations>();
-    vv::gpu::cuda_device<double> device(0, true, false, true);
+    vv::gpu::cuda_device<double> device(0, true, false, true, true);
     vv::variables<double> values(graph, plan);
     vv::instance<double> run(graph, plan, kernels, values, &device);
     std::vector<double> input(12);

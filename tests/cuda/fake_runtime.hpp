@@ -4,6 +4,7 @@
 // shows, since what should have been waited for has not happened.
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -31,18 +32,40 @@ struct entry {
   int count = 0;
 };
 struct graph {
-  std::vector<std::function<void()>> work;
+  struct node {
+    std::function<void()> work;
+    std::vector<std::size_t> waits_for;
+  };
+  std::vector<node> nodes;
+
+  /// Runs all nodes, whenever there is a choice the one that was recorded last: what does not wait for what it should
+  /// comes too early.
+  void run() const {
+    std::vector<bool> done(nodes.size());
+    for (std::size_t left = nodes.size(); left > 0; --left) {
+      std::size_t next = nodes.size();
+      const auto ready = [&](const node& one) {
+        return std::all_of(one.waits_for.begin(), one.waits_for.end(), [&](std::size_t other) { return done[other]; });
+      };
+      do --next;
+      while (done[next] || !ready(nodes[next]));
+      nodes[next].work();
+      done[next] = true;
+    }
+  }
 };
 struct queue {
   std::deque<entry> entries;
   graph* capturing = nullptr;
+  std::vector<cudaGraphNode_t> next_waits_for;  ///< what is recorded next; a node's handle is one more than its number
   bool invalid = false;  ///< what is recorded
 
   void add(std::function<void()> work) {
-    if (capturing != nullptr)
-      capturing->work.push_back(std::move(work));
-    else
-      entries.push_back({std::move(work)});
+    if (capturing == nullptr) return entries.push_back({std::move(work)});
+    graph::node made{std::move(work), {}};
+    for (const cudaGraphNode_t one : next_waits_for) made.waits_for.push_back(reinterpret_cast<std::size_t>(one) - 1);
+    capturing->nodes.push_back(std::move(made));
+    next_waits_for = {reinterpret_cast<cudaGraphNode_t>(capturing->nodes.size())};
   }
   void run_one() {
     entry next = std::move(entries.front());
@@ -71,6 +94,7 @@ struct machine {
   bool refuses_graphs = false;       ///< recorded steps cannot be made ready
   int kernels_in_capture = -1;       ///< so many can be recorded until one fails; -1: any number
   int captures = 0, launches = 0, kernels = 0, allocations = 0;
+  int side_by_side = 0;  ///< recorded nodes that do not wait for the one recorded before
   std::int64_t live = 0;  ///< pieces of memory
   std::set<void*> device_memory;
 };
@@ -189,11 +213,29 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   ++fake::the().captures;
   fake::of(stream).capturing = new fake::graph;
+  fake::of(stream).next_waits_for.clear();
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* to) {
   *to = reinterpret_cast<cudaGraph_t>(std::exchange(fake::of(stream).capturing, nullptr));
   return std::exchange(fake::of(stream).invalid, false) ? fake::failed(cudaErrorStreamCaptureInvalidated) : cudaSuccess;
+}
+cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatus* status, unsigned long long*,
+                                     cudaGraph_t*, const cudaGraphNode_t** nodes, const cudaGraphEdgeData** edges,
+                                     std::size_t* count) {
+  const fake::queue& on = fake::of(stream);
+  *status = on.capturing == nullptr ? cudaStreamCaptureStatusNone : cudaStreamCaptureStatusActive;
+  *nodes = on.next_waits_for.data();
+  *edges = nullptr;
+  *count = on.next_waits_for.size();
+  return cudaSuccess;
+}
+cudaError_t cudaStreamUpdateCaptureDependencies(cudaStream_t stream, cudaGraphNode_t* nodes, const cudaGraphEdgeData*,
+                                                std::size_t count, unsigned flags) {
+  fake::queue& on = fake::of(stream);
+  if (on.capturing == nullptr || flags != cudaStreamSetCaptureDependencies) return fake::failed(cudaErrorInvalidValue);
+  on.next_waits_for.assign(nodes, nodes + count);
+  return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* to, cudaGraph_t from, unsigned long long) {
   if (fake::the().refuses_graphs) return fake::failed(cudaErrorMemoryAllocation);
@@ -210,7 +252,12 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
   ++fake::the().launches;
-  for (const auto& work : reinterpret_cast<fake::graph*>(graph)->work) fake::of(stream).add(work);
+  const fake::graph& recorded = *reinterpret_cast<fake::graph*>(graph);
+  for (std::size_t n = 1; n < recorded.nodes.size(); ++n) {
+    const std::vector<std::size_t>& waits_for = recorded.nodes[n].waits_for;
+    if (std::find(waits_for.begin(), waits_for.end(), n - 1) == waits_for.end()) ++fake::the().side_by_side;
+  }
+  fake::of(stream).add([&recorded] { recorded.run(); });
   return cudaSuccess;
 }
 }  // extern "C"

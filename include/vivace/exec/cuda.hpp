@@ -1,12 +1,12 @@
 #pragma once
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -14,7 +14,10 @@
 #include <vivace/core/errors.hpp>
 #include <vivace/core/parallel.hpp>
 #include <vivace/core/policy.hpp>
+#include <vivace/exec/cuda_recorder.hpp>
+#include <vivace/exec/cuda_runtime.hpp>
 #include <vivace/exec/device.hpp>
+#include <vivace/exec/waits.hpp>
 #include <vivace/kernel/cuda/cuda.hpp>
 
 /// @file
@@ -25,152 +28,14 @@ namespace vivace::inline VIVACE_TARGET {
 
 namespace gpu {
 
-/// @throws error with the runtime's words if a call failed
-inline void check(cudaError_t result, std::string_view what, std::string_view needs) {
-  if (result == cudaSuccess) return;
-  cudaGetLastError();  // the failure is answered: nobody else should find it
-  throw error(what, "cuda", cudaGetErrorString(result), needs);
-}
-inline void check(cudaError_t result, std::string_view what) {
-  check(result, what, "a device that works; an earlier step may have failed there");
-}
-
-/// Held while anything of a device is made or recorded: what waits for a whole device, as making memory or a library's
-/// handle may, must not come while another thread records a step.
-inline std::mutex& setup_lock() {
-  static constinit std::mutex one;
-  return one;
-}
-
-/// Owns zeroed bytes of a device.
-class device_memory {
- public:
-  device_memory() = default;
-  /// @throws error if the device has no room for them
-  explicit device_memory(std::size_t bytes) : bytes_(bytes) {
-    if (bytes == 0) return;
-    check(cudaMalloc(&data_, bytes), "the device has no room for " + std::to_string(bytes) + " bytes",
-          "a smaller batch or network");
-    cudaError_t cleared = cudaMemsetAsync(data_, 0, bytes, cudaStreamPerThread);
-    if (cleared == cudaSuccess) cleared = cudaStreamSynchronize(cudaStreamPerThread);
-    if (cleared != cudaSuccess) cudaFree(data_);
-    check(cleared, "the device's memory cannot be cleared");
-  }
-  device_memory(device_memory&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
-  device_memory& operator=(device_memory&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(bytes_, other.bytes_);
-    return *this;
-  }
-  ~device_memory() {
-    if (data_ != nullptr) cudaFree(data_);
-  }
-  template <class Element>
-  [[nodiscard]] Element* as(std::size_t offset = 0) const {
-    return reinterpret_cast<Element*>(static_cast<std::byte*>(data_) + offset);
-  }
-  [[nodiscard]] std::size_t bytes() const { return bytes_; }
-
- private:
-  void* data_ = nullptr;
-  std::size_t bytes_ = 0;
-};
-
-/// Owns bytes of the host that a device can read and write while the host does other things.
-class pinned_memory {
- public:
-  explicit pinned_memory(std::size_t bytes) {
-    check(cudaMallocHost(&data_, bytes), "the host has no room for " + std::to_string(bytes) + " bytes that stay in place",
-          "more memory, or a smaller batch");
-    std::memset(data_, 0, bytes);
-  }
-  pinned_memory(const pinned_memory&) = delete;
-  pinned_memory& operator=(const pinned_memory&) = delete;
-  ~pinned_memory() { cudaFreeHost(data_); }
-  template <class Element>
-  [[nodiscard]] Element* as(std::size_t offset = 0) const {
-    return reinterpret_cast<Element*>(static_cast<std::byte*>(data_) + offset);
-  }
-
- private:
-  void* data_ = nullptr;
-};
-
-/// A point in a stream's work.
-class event {
- public:
-  event() { check(cudaEventCreateWithFlags(&handle_, cudaEventDisableTiming), "an event cannot be made"); }
-  event(const event&) = delete;
-  event& operator=(const event&) = delete;
-  ~event() { cudaEventDestroy(handle_); }
-  void record(cudaStream_t in) { check(cudaEventRecord(handle_, in), "the device refuses work"); }
-  /// The host waits; not if nothing was recorded.
-  void wait() { check(cudaEventSynchronize(handle_), "a step failed on the device"); }
-  /// A stream waits.
-  void hold(cudaStream_t up) { check(cudaStreamWaitEvent(up, handle_, 0), "the device refuses work"); }
-
- private:
-  cudaEvent_t handle_ = nullptr;
-};
-
-class stream {
- public:
-  stream() { check(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking), "a stream cannot be made"); }
-  stream(const stream&) = delete;
-  stream& operator=(const stream&) = delete;
-  ~stream() {
-    cudaStreamSynchronize(handle_);  // memory that its work uses is given back next
-    cudaStreamDestroy(handle_);
-  }
-  void wait() { check(cudaStreamSynchronize(handle_), "a step failed on the device"); }
-  void copy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
-    if (bytes > 0) check(cudaMemcpyAsync(to, from, bytes, kind, handle_), "a copy could not be started");
-  }
-  operator cudaStream_t() const { return handle_; }  // NOLINT: a stream is its handle
-
- private:
-  cudaStream_t handle_ = nullptr;
-};
-
-/// A step that was recorded once and is started as a whole.
-class captured_step {
- public:
-  captured_step() = default;
-  captured_step(const captured_step&) = delete;
-  captured_step& operator=(const captured_step&) = delete;
-  ~captured_step() {
-    if (handle_ != nullptr) cudaGraphExecDestroy(handle_);
-  }
-  /// Records what `work` queues on a stream.
-  template <class Work>
-  void capture(cudaStream_t on, Work&& work) {
-    check(cudaStreamBeginCapture(on, cudaStreamCaptureModeThreadLocal), "a step cannot be recorded");
-    cudaGraph_t recorded = nullptr;
-    try {
-      work();
-    } catch (...) {
-      if (cudaStreamEndCapture(on, &recorded) != cudaSuccess) cudaGetLastError();  // `work` says what is wrong
-      if (recorded != nullptr) cudaGraphDestroy(recorded);
-      throw;
-    }
-    check(cudaStreamEndCapture(on, &recorded), "a step cannot be recorded");
-    const cudaError_t made = cudaGraphInstantiate(&handle_, recorded, 0);
-    cudaGraphDestroy(recorded);
-    check(made, "a recorded step cannot be made ready");
-  }
-  [[nodiscard]] bool exists() const { return handle_ != nullptr; }
-  void launch(cudaStream_t on) { check(cudaGraphLaunch(handle_, on), "a step could not be started"); }
-
- private:
-  cudaGraphExec_t handle_ = nullptr;
-};
+/// Workspaces of libraries that recorded commands take turns with.
+inline constexpr int workspace_count = 4;
 
 /// What the plans of one model share on a device: streams, libraries' handles and their workspace.
 class shared_device {
  public:
-  explicit shared_device(int number, bool libraries, bool tensor_float, bool captures)
-      : captures_(captures), number_(number) {
+  shared_device(int number, bool libraries, bool tensor_float, bool captures, bool overlaps)
+      : captures_(captures), overlaps_(overlaps), number_(number) {
     use();
     main_ = std::make_unique<stream>();
     copies_ = std::make_unique<stream>();
@@ -196,16 +61,24 @@ class shared_device {
   [[nodiscard]] stream_context& context() { return context_; }
   [[nodiscard]] const stream_context& context() const { return context_; }
   [[nodiscard]] bool captures() const { return captures_; }
+  /// True if commands that do not wait for each other may run side by side.
+  [[nodiscard]] bool overlaps() const { return overlaps_; }
   /// Makes room for what kernels asked for. Steps that were recorded before keep what they were recorded with.
   void grow_workspace() {
     if (context_.wanted_bytes <= context_.workspace_bytes) return;
-    workspaces_.emplace_back(context_.wanted_bytes);
-    context_.workspace = workspaces_.back().as<void*>();
-    context_.workspace_bytes = context_.wanted_bytes;
+    const std::size_t bytes = (context_.wanted_bytes + 255) / 256 * 256;
+    workspaces_.emplace_back(overlaps_ ? bytes * workspace_count : bytes);
+    context_.workspace_bytes = bytes;
+    choose_workspace(0);
+  }
+  /// Gives commands that are queued from now on one of several workspaces.
+  void choose_workspace(int which) {
+    if (!workspaces_.empty())
+      context_.workspace = workspaces_.back().as<std::byte>(context_.workspace_bytes * static_cast<std::size_t>(which));
   }
 
  private:
-  bool captures_;
+  bool captures_, overlaps_;
   int number_;
   std::unique_ptr<stream> main_, copies_;
   std::vector<device_memory> workspaces_;
@@ -218,7 +91,7 @@ class cuda_plan final : public device_plan<Real> {
  public:
   cuda_plan(shared_device& device, const graph_view& from, const plan_view& steps, const kernel_table<Real>& kernels,
             Real* parameters, Real* states)
-      : device_(device), graph_(from), plan_(steps),
+      : device_(device), graph_(from), plan_(steps), waits_(steps),
         arena_(static_cast<std::size_t>(steps.arena_size) * sizeof(Real)), layout_(from, steps.batch), losses_(64 * 2) {
     for (slot& one : slots_) {
       one.host = std::make_unique<pinned_memory>(layout_.bytes);
@@ -292,6 +165,7 @@ class cuda_plan final : public device_plan<Real> {
     event copied, done;
     struct of_size {
       bool ran = false;
+      std::vector<bool> wants_workspace;  ///< of each command, what libraries say
       captured_step recorded;
     };
     std::map<std::int32_t, of_size> sizes;  ///< by samples; a new entry is the only allocation
@@ -330,44 +204,90 @@ class cuda_plan final : public device_plan<Real> {
   /// Starts the step. A number of samples that comes for the first time is run command by command, which lets libraries
   /// load what they need; the second time it is recorded.
   void start(slot& own, std::int32_t samples) {
-    auto& [ran, recorded] = own.sizes[samples];
+    auto& [ran, wants_workspace, recorded] = own.sizes[samples];
     stream_context& context = device_.context();
     context.seed = own.device.template as<std::uint64_t>(step_layout::seed);
     context.step = own.device.template as<std::uint32_t>(step_layout::step);
-    const auto queue = [&] { (*own.run)({.samples = samples, .device = &context}, own.inputs.data()); };
+    const step_context with{.samples = samples, .device = &context};
     const auto queue_all = [&] {
-      queue();
-      if (const Real* loss = own.run->at(plan_.loss); loss != nullptr)
-        device_.main().copy(loss_of(turn_), loss, sizeof(Real), cudaMemcpyDeviceToHost);
+      (*own.run)(with, own.inputs.data());
+      copy_loss(own);
     };
     if (!ran) {
       const std::lock_guard lock(setup_lock());  // libraries are made
-      context.sizing = true;
-      try {
-        queue();
-      } catch (...) {
-        context.sizing = false;
-        throw;
-      }
-      context.sizing = false;
+      wants_workspace = measured(own, with);
       device_.grow_workspace();
       queue_all();
       ran = true;
-    } else {
-      if (!recorded.exists() && device_.captures()) {
-        const std::lock_guard lock(setup_lock());
-        recorded.capture(device_.main(), queue_all);
-      }
-      if (recorded.exists())
-        recorded.launch(device_.main());
-      else
-        queue_all();
+      return;
     }
+    if (!recorded.exists() && device_.captures()) {
+      const std::lock_guard lock(setup_lock());
+      recorded.capture(device_.main(), [&] {
+        if (!device_.overlaps()) return queue_all();
+        record_side_by_side(own, with, wants_workspace);
+      });
+    }
+    if (recorded.exists())
+      recorded.launch(device_.main());
+    else
+      queue_all();
+  }
+
+  void copy_loss(slot& own) {
+    if (const Real* loss = own.run->at(plan_.loss); loss != nullptr)
+      device_.main().copy(loss_of(turn_), loss, sizeof(Real), cudaMemcpyDeviceToHost);
+  }
+
+  /// Asks each command whether it wants a workspace, and how large one.
+  [[nodiscard]] std::vector<bool> measured(slot& own, const step_context& with) {
+    std::vector<bool> result(static_cast<std::size_t>(plan_.commands.size()));
+    stream_context& context = device_.context();
+    const struct sizing {
+      stream_context& of;
+      explicit sizing(stream_context& on) : of(on) { of.sizing = true; }
+      ~sizing() { of.sizing = false; }
+    } now(context);
+    (*own.run)(with, own.inputs.data(), [&](std::int32_t command, const auto& run) {
+      context.wants_workspace = false;
+      run();
+      if (context.wants_workspace) result[static_cast<std::size_t>(command)] = true;
+    });
+    return result;
+  }
+
+  /// Records each command behind those that it waits for. Commands with a workspace take turns with some of them.
+  void record_side_by_side(slot& own, const step_context& with, const std::vector<bool>& wants_workspace) {
+    command_recorder record(device_.main(), waits_);
+    std::int32_t user[workspace_count];
+    std::fill_n(user, workspace_count, -1);
+    int next = 0;
+    std::int32_t makes_loss = -1;
+    (*own.run)(with, own.inputs.data(), [&](std::int32_t command, const auto& run) {
+      std::int32_t before = -1;
+      if (wants_workspace[static_cast<std::size_t>(command)]) {
+        before = std::exchange(user[next], command);
+        device_.choose_workspace(next);
+        next = (next + 1) % workspace_count;
+      }
+      record(command, before, run);
+      if (stores_loss(plan_.commands[command])) makes_loss = command;
+    });
+    device_.choose_workspace(0);
+    if (makes_loss >= 0) record.go_on_behind(makes_loss);
+    copy_loss(own);
+  }
+  [[nodiscard]] bool stores_loss(const command& one) const {
+    if (one.out.at == plan_.loss) return true;
+    for (std::int32_t s = one.first_store; s < one.first_store + one.stores; ++s)
+      if (plan_.stores[s].to == plan_.loss) return true;
+    return false;
   }
 
   shared_device& device_;
   graph_view graph_;
   plan_view plan_;
+  command_waits waits_;
   device_memory arena_;
   step_layout layout_;
   pinned_memory losses_;
@@ -438,6 +358,7 @@ struct cuda {
   int device = 0;         ///< which one, as the CUDA runtime counts them
   bool libraries = true;  ///< products and convolutions by cuBLASLt and cuDNN, if the program has them
   bool captures = true;   ///< steps are recorded; otherwise started command by command, to look for faults
+  bool overlaps = true;   ///< recorded commands that do not wait for each other may run side by side
   bool operator==(const cuda&) const = default;
 
   /// What a trainer keeps.
@@ -445,7 +366,7 @@ struct cuda {
    public:
     /// @throws error if there is no such device, or no driver for it
     explicit executor(const cuda& policy)
-        : number_(policy.device), libraries_(policy.libraries), captures_(policy.captures) {
+        : number_(policy.device), libraries_(policy.libraries), captures_(policy.captures), overlaps_(policy.overlaps) {
       const std::string where = "cuda{.device = " + std::to_string(policy.device) + "}";
       int count = 0;
       if (const cudaError_t result = cudaGetDeviceCount(&count); result != cudaSuccess || count == 0) {
@@ -467,14 +388,14 @@ struct cuda {
     [[nodiscard]] step_device<typename Precision::real>* device() {
       using real = typename Precision::real;
       constexpr bool tensor_float = requires { requires Precision::tensor_float; };
-      auto made = std::make_shared<gpu::cuda_device<real>>(number_, libraries_, tensor_float, captures_);
+      auto made = std::make_shared<gpu::cuda_device<real>>(number_, libraries_, tensor_float, captures_, overlaps_);
       device_ = made;
       return made.get();
     }
 
    private:
     int number_;
-    bool libraries_, captures_;
+    bool libraries_, captures_, overlaps_;
     std::shared_ptr<void> device_;
   };
 };

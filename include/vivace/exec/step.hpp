@@ -98,6 +98,10 @@ class bound_plan {
   /// @param context its `samples` is 1 to the plan's batch; instance checks that
   /// @param inputs one pointer for each entry of the graph's table of inputs: Real, or int32 for labels
   void operator()(const step_context& context, const void* const* inputs);
+  /// The same, each command by around(its number, run), which calls run() once: in the plan's order, those of a loop once
+  /// a turn.
+  template <class Around>
+  void operator()(const step_context& context, const void* const* inputs, const Around& around);
 
   /// The first input that the plan reads and whose pointer is null; -1 if there is none.
   [[nodiscard]] std::int64_t missing(const void* const* inputs) const {
@@ -129,9 +133,14 @@ class bound_plan {
     std::int32_t loop;
   };
 
-  /// Runs commands [first, end). Loops that start there are `next` and those that follow it.
-  /// @param backwards every other command begins with what the one before it has worked on last
-  void run(int first, int end, int& next, const step_context& context, const step_context& backwards);
+  /// Binds to a number of samples, if it is another than before, and to inputs.
+  void start(std::int32_t samples, const void* const* inputs);
+  /// Calls each(c) for every command.
+  template <class Each>
+  void run(const Each& each);
+  /// The same for the commands [first, end). Loops that start there are `next` and those that follow it.
+  template <class Each>
+  void run(int first, int end, int& next, const Each& each);
   void advance(int loop, std::int64_t turns) {
     for (int s = first_shift_[loop]; s < first_shift_[loop + 1]; ++s) *shifts_[s].target += turns * shifts_[s].elements;
   }
@@ -177,22 +186,41 @@ bound_plan<Real>::bound_plan(const plan_view& from, const kernel_table<Real>& ke
 
 template <class Real>
 void bound_plan<Real>::operator()(const step_context& context, const void* const* inputs) {
-  if (context.samples != samples_) bind(context.samples);
-  for (const patch& one : patches_) *one.target = static_cast<const Real*>(inputs[one.input]) + one.offset;
-  int loop = 0;
-  const std::int32_t bound = std::exchange(samples_, 0);  // an exception leaves pointers of loops behind: bind anew
   step_context backwards = context;  // of one thread alone: of several, each should go on with its own part
   if (context.lanes.threads() == 1) backwards.lanes = context.lanes.backwards();
-  run(0, calls_.size(), loop, context, backwards);
+  start(context.samples, inputs);
+  // Every other command begins with what the one before it has worked on last.
+  run([&](int c) { calls_[c].run(calls_[c], c % 2 == 0 ? context : backwards); });
+}
+
+template <class Real>
+template <class Around>
+void bound_plan<Real>::operator()(const step_context& context, const void* const* inputs, const Around& around) {
+  start(context.samples, inputs);
+  run([&](int c) { around(c, [&] { calls_[c].run(calls_[c], context); }); });
+}
+
+template <class Real>
+void bound_plan<Real>::start(std::int32_t samples, const void* const* inputs) {
+  if (samples != samples_) bind(samples);
+  for (const patch& one : patches_) *one.target = static_cast<const Real*>(inputs[one.input]) + one.offset;
+}
+
+template <class Real>
+template <class Each>
+void bound_plan<Real>::run(const Each& each) {
+  int loop = 0;
+  const std::int32_t bound = std::exchange(samples_, 0);  // an exception leaves pointers of loops behind: bind anew
+  run(0, calls_.size(), loop, each);
   samples_ = bound;
 }
 
 template <class Real>
-void bound_plan<Real>::run(int first, int end, int& next, const step_context& context, const step_context& backwards) {
+template <class Each>
+void bound_plan<Real>::run(int first, int end, int& next, const Each& each) {
   while (first < end) {
     if (next == plan_.loops.size() || plan_.loops[next].first != first) {
-      calls_[first].run(calls_[first], first % 2 == 0 ? context : backwards);
-      ++first;
+      each(first++);
       continue;
     }
     const int own = next;
@@ -200,7 +228,7 @@ void bound_plan<Real>::run(int first, int end, int& next, const step_context& co
     for (std::int32_t turn = 0; turn < loop.turns; ++turn) {
       if (turn > 0) advance(own, 1);
       next = own + 1;
-      run(first, loop.end, next, context, backwards);
+      run(first, loop.end, next, each);
     }
     advance(own, 1 - loop.turns);  // the next step, or the next turn of a loop around, starts anew
     first = loop.end;

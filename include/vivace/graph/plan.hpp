@@ -72,6 +72,7 @@ struct command {
   operand_slot in[max_operands]{};
   attributes attr{};
   location workspace{};  ///< in the arena, if any
+  std::int64_t workspace_size = 0;
   shape extents{};     ///< what the program runs over
   std::int32_t first_load = 0, loads = 0;
   std::int32_t first_instruction = 0, instructions = 0;

@@ -221,6 +221,7 @@ class planner {
     const std::int64_t wanted = aligned_size(workspace_(made, plan_.batch));
     if (wanted > 0) {
       made.workspace = {space::arena, arena_.take(wanted)};
+      made.workspace_size = wanted;
       arena_.give_back(made.workspace.offset, wanted);
       plan_.unplanned_size += wanted;
     }

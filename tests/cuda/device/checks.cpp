@@ -61,7 +61,7 @@ double difference_of_graph(std::uint64_t seed, int steps, bool products, bool lo
   const vv::graph scheduled = base.loops.empty() ? base : vv::with_late_stores(vv::with_loops_together(base));
   graph_test::interpreter truth(base);
   const vv::plan plan = vv::make_plan<vv::cuda_kernels>(scheduled, batch);
-  vv::gpu::cuda_device<double> device(0, libraries, false, true);
+  vv::gpu::cuda_device<double> device(0, libraries, false, true, true);
   vv::variables<double> values(scheduled, plan);
   vv::instance<double> run(scheduled, plan, all_kernels, values, &device);
   values.initialise(1);
@@ -156,7 +156,7 @@ void check_specials(const std::string& name, vv::graph (*make)(), bool libraries
     vv::runtime_graph<Real, vv::reference_kernels> on_host(make(), samples);
     const vv::graph graph = make();
     const vv::plan plan = vv::make_plan<vv::cuda_kernels>(graph, samples);
-    vv::gpu::cuda_device<Real> device(0, libraries, false, true);
+    vv::gpu::cuda_device<Real> device(0, libraries, false, true, true);
     vv::variables<Real> values(graph, plan);
     vv::instance<Real> run(graph, plan, kernels, values, &device);
     on_host.values().initialise(1);

@@ -40,6 +40,7 @@ struct stream_context {
   void* workspace = nullptr;              ///< of the vendor's libraries, in device memory
   std::size_t workspace_bytes = 0;
   std::size_t wanted_bytes = 0;           ///< the most that was asked for
+  bool wants_workspace = false;           ///< set when any is asked for
   int taken = 0, refused = 0;             ///< different problems that libraries solve, and that they have no way for
   /// A library's handle and what goes with it, made when it is first used.
   struct library {
@@ -59,7 +60,10 @@ struct stream_context {
     }
   }
   /// Notes how much workspace a command wants.
-  void want(std::size_t bytes) { wanted_bytes = bytes > wanted_bytes ? bytes : wanted_bytes; }
+  void want(std::size_t bytes) {
+    wanted_bytes = bytes > wanted_bytes ? bytes : wanted_bytes;
+    wants_workspace = wants_workspace || bytes > 0;
+  }
   [[nodiscard]] static stream_context& of(const step_context& context) {
     return *static_cast<stream_context*>(context.device);
   }
