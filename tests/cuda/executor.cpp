@@ -116,7 +116,10 @@ struct looks {
 /// What all tests of an executor leave behind.
 struct clean_machine {
   clean_machine() { fake::the() = {}; }
-  ~clean_machine() { CHECK(fake::the().live == 0); }
+  ~clean_machine() {
+    CHECK(fake::the().live == 0);
+    CHECK(fake::the().spoilt_workspaces == 0);
+  }
 };
 
 }  // namespace
@@ -188,6 +191,28 @@ TEST_CASE("cuda executor: what need not wait is recorded side by side, and gives
   check(networks::recurrent::graph, networks::labelled(45, {8, 16}));
   check(vv::classifier(vv::image{3, 8, 8}, vv::classes{3}, vv::resnet_cifar<8, 4>{.classes = 3}),
         networks::labelled(45, {3, 8, 8}));
+}
+
+TEST_CASE("cuda executor: many commands that need not wait share few workspaces") {
+  const clean_machine tidy;
+  constexpr auto kernels = vv::kernels_for<vv::cuda_kernels, double, vv::all_operations>();
+  vv::builder make;
+  const vv::value x = make.input("x", {vv::rows, 4});
+  const std::string names = "abcdefghijkl";
+  for (std::size_t p = 0; p < names.size(); ++p)
+    make.output(names.substr(p, 1), vv::ops::matmul(x, make.parameter(names.substr(p, 1) + "w", {4, 3})));
+  make.result().loss = mean(x).index();
+  const vv::graph graph = make.take();
+  const vv::plan plan = vv::make_plan<vv::cuda_kernels>(graph, 2);
+  vv::gpu::cuda_device<double> device(0, true, false, true, true);
+  vv::variables<double> values(graph, plan);
+  vv::instance<double> run(graph, plan, kernels, values, &device);
+  const std::vector<double> input{1, 2, 3, 4, 5, 6, 7, 8};
+  run.set_input(0, input.data());
+  for (int step = 0; step < 40; ++step) run({.samples = 2});
+  CHECK(run.loss() == 4.5);
+  CHECK(fake::the().library_calls >= 12);
+  CHECK(fake::the().side_by_side > 12);
 }
 
 TEST_CASE("cuda executor: random graphs, recorded side by side") {

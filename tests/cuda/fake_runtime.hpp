@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <random>
 #include <set>
 #include <stdexcept>
 #include <vector>
@@ -38,21 +39,25 @@ struct graph {
   };
   std::vector<node> nodes;
 
-  /// Runs all nodes, whenever there is a choice the one that was recorded last: what does not wait for what it should
-  /// comes too early.
-  void run() const {
+  /// Runs all nodes, whenever there is a choice the one that was recorded last, so that what does not wait for what it
+  /// should comes too early, or any of them.
+  void run() {
+    const bool latest_first = ++runs % 2 == 0;
     std::vector<bool> done(nodes.size());
     for (std::size_t left = nodes.size(); left > 0; --left) {
-      std::size_t next = nodes.size();
-      const auto ready = [&](const node& one) {
-        return std::all_of(one.waits_for.begin(), one.waits_for.end(), [&](std::size_t other) { return done[other]; });
-      };
-      do --next;
-      while (done[next] || !ready(nodes[next]));
+      std::vector<std::size_t> ready;
+      for (std::size_t n = 0; n < nodes.size(); ++n) {
+        const auto& before = nodes[n].waits_for;
+        if (!done[n] && std::all_of(before.begin(), before.end(), [&](std::size_t other) { return done[other]; }))
+          ready.push_back(n);
+      }
+      const std::size_t next = latest_first ? ready.back() : ready[random() % ready.size()];
       nodes[next].work();
       done[next] = true;
     }
   }
+  int runs = 0;
+  std::minstd_rand random;
 };
 struct queue {
   std::deque<entry> entries;
@@ -94,6 +99,7 @@ struct machine {
   bool refuses_graphs = false;       ///< recorded steps cannot be made ready
   int kernels_in_capture = -1;       ///< so many can be recorded until one fails; -1: any number
   int captures = 0, launches = 0, kernels = 0, allocations = 0;
+  int library_calls = 0, spoilt_workspaces = 0;
   int side_by_side = 0;  ///< recorded nodes that do not wait for the one recorded before
   std::int64_t live = 0;  ///< pieces of memory
   std::set<void*> device_memory;
@@ -129,10 +135,18 @@ struct launch {
   static const std::uint32_t* step(const vivace::step_context& context) {
     return vivace::gpu::stream_context::of(context).step;
   }
+  /// A library that works on its workspace in two kernels, and leaves the problem to ours.
   template <class Problem>
   static bool solved_by_library(const Problem&, const vivace::step_context& context) {
     auto& device = vivace::gpu::stream_context::of(context);
-    if (device.vendor) device.want(1000);
+    if (!device.vendor) return false;
+    device.want(1000);
+    if (device.sizing) return false;
+    queue& on = of(static_cast<cudaStream_t>(device.stream));
+    auto* const own = static_cast<std::int32_t*>(device.workspace);
+    const int mine = ++the().library_calls;
+    on.add([=] { std::fill_n(own, 250, mine); });
+    on.add([=] { the().spoilt_workspaces += std::count(own, own + 250, mine) == 250 ? 0 : 1; });
     return false;
   }
 };
@@ -252,7 +266,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
   ++fake::the().launches;
-  const fake::graph& recorded = *reinterpret_cast<fake::graph*>(graph);
+  fake::graph& recorded = *reinterpret_cast<fake::graph*>(graph);
   for (std::size_t n = 1; n < recorded.nodes.size(); ++n) {
     const std::vector<std::size_t>& waits_for = recorded.nodes[n].waits_for;
     if (std::find(waits_for.begin(), waits_for.end(), n - 1) == waits_for.end()) ++fake::the().side_by_side;
