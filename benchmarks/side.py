@@ -12,11 +12,20 @@ class Side:
                                         text=True, **options)
 
     def ask(self, line):
+        self.tell(line)
+        return self.answer()
+
+    def tell(self, line):
         try:
             self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # answer() says why it stopped
+
+    def answer(self):
+        try:
             return json.loads(self.process.stdout.readline())
-        except (BrokenPipeError, json.JSONDecodeError):
+        except json.JSONDecodeError:
             self.process.wait()
             self.errors.seek(0)
             raise RuntimeError(f"{self.name} stopped:\n" + "".join(self.errors.readlines()[-8:])) from None

@@ -61,7 +61,10 @@ class variant {
 
  private:
   void step() {
-    trainer_.step({.features = data_.features.data(), .labels = data_.labels.data(), .size = Net::batch});
+    trainer_.step({.features = data_.features.data(),
+                   .labels = data_.labels.data(),
+                   .targets = data_.features.data(),  // of a regressor: any numbers
+                   .size = Net::batch});
   }
   decltype(vv::trainer{Net{}, vv::batch<Net::batch>, vv::adam{}, Policies{}...}) trainer_;
   device::batch_of<Net, float> data_;
@@ -74,15 +77,18 @@ void measure() {
   variant<Net, vv::cuda> recorded{vv::cuda{}}, by_command{vv::cuda{.captures = false}};
   variant<Net, vv::cuda> own{vv::cuda{.libraries = false}}, own_by_command{vv::cuda{.libraries = false, .captures = false}};
   variant<Net, vv::cuda, vv::tf32> rounded{vv::cuda{}, vv::tf32{}};
+  variant<Net, vv::cuda, vv::bf16> narrow{vv::cuda{}, vv::bf16{}};
   for (int round = 0; round < 11; ++round) {
     recorded.measure();
     by_command.measure();
     own.measure();
     own_by_command.measure();
     rounded.measure();
+    narrow.measure();
   }
-  std::printf("%-22s %6d %12.1f %12.1f %12.1f %12.1f %12.1f", Net::name, Net::batch, recorded.step_time(),
-              by_command.step_time(), own.step_time(), own_by_command.step_time(), rounded.step_time());
+  std::printf("%-22s %6d %12.1f %12.1f %12.1f %12.1f %12.1f %12.1f", Net::name, Net::batch, recorded.step_time(),
+              by_command.step_time(), own.step_time(), own_by_command.step_time(), rounded.step_time(),
+              narrow.step_time());
   const auto [taken, refused] = recorded.problems();
   if constexpr (Net::labels == 1)
     std::printf(" %12.1f", recorded.fit_time());
@@ -100,10 +106,11 @@ int main() try {
     return 77;
   }
   std::puts("Microseconds of a training step (Adam), the batch copied to the device and the loss brought back each time");
-  std::printf("%-22s %6s %25s %25s %12s %12s %14s\n", "", "", "libraries, f32", "own kernels, f32", "libr., tf32",
-              "libr., f32", "libraries");
-  std::printf("%-22s %6s %12s %12s %12s %12s %12s %12s %6s %7s\n", "network", "batch", "recorded", "by command",
-              "recorded", "by command", "recorded", "in fit()", "took", "refused");
+  std::printf("%-22s %6s %25s %25s %12s %12s %12s %14s\n", "", "", "libraries, f32", "own kernels, f32", "libr., tf32",
+              "libr., bf16", "libr., f32", "libraries");
+  std::printf("%-22s %6s %12s %12s %12s %12s %12s %12s %12s %6s %7s\n", "network", "batch", "recorded", "by command",
+              "recorded", "by command", "recorded", "recorded", "in fit()", "took", "refused");
+  measure<device::tiny>();
   measure<device::mlp>();
   measure<device::lenet>();
   measure<device::resnet>();

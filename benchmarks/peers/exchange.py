@@ -4,32 +4,32 @@ import json
 import sys
 import time
 
-import numpy
-
 
 def options():
     parser = argparse.ArgumentParser()
     for name in ("network", "optimiser", "mode", "data"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--precision", choices=("f32", "tf32", "bf16"), default="f32")
     parser.add_argument("--rate", type=float, required=True)
     return parser.parse_args()
 
 
-def read_safetensors(path):
-    """{name: array}, in the order of the names."""
+def read_safetensors(path, library):
+    """{name: array of the library, numpy or torch}, in the order of the names."""
     with open(path, "rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         body = file.read()
-    types = {"F32": numpy.float32, "I32": numpy.int32}
+    types = {"F32": library.float32, "I32": library.int32}
     header.pop("__metadata__", None)
-    return {name: numpy.frombuffer(body[slice(*one["data_offsets"])], types[one["dtype"]]).reshape(one["shape"]).copy()
-            for name, one in sorted(header.items())}
+    return {name: library.frombuffer(bytearray(body[slice(*one["data_offsets"])]), dtype=types[one["dtype"]])
+            .reshape(one["shape"]) for name, one in sorted(header.items())}
 
 
-def start_of(path):
+def start_of(path, library):
     """(parameters in the network's order, batch {features, targets, labels})"""
-    arrays = read_safetensors(path)
+    arrays = read_safetensors(path, library)
     parameters = [array for name, array in arrays.items() if name.startswith("parameter.")]
     batch = {name.removeprefix("batch."): array for name, array in arrays.items() if name.startswith("batch.")}
     return parameters, batch

@@ -8,6 +8,7 @@ os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=" + ("false intra_op_par
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 import jax  # noqa: E402: the flags come first
+import numpy  # noqa: E402
 from jax import lax, numpy as np  # noqa: E402
 
 import exchange  # noqa: E402
@@ -89,7 +90,7 @@ FORWARD = {"tiny": mlp, "mlp": mlp, "lenet5": functools.partial(lenet, padding2=
 
 def main():
     options = exchange.options()
-    start, batch = exchange.start_of(options.data)
+    start, batch = exchange.start_of(options.data, numpy)
     start = [array.transpose(2, 3, 1, 0) if array.ndim == 4 else array for array in start]
     forward = FORWARD[options.network]
     x = np.asarray(batch["labels"] if options.network == "gpt" else batch["features"])

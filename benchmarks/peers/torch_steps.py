@@ -1,4 +1,10 @@
-"""PyTorch's side: the same networks as in steps/, written as its users write them."""
+"""PyTorch's side: the same networks as in steps/, written as its users write them.
+
+The words of --mode: eager; compile, with reduce-overhead or without; graph, the whole step captured once and replayed;
+channels_last; fused, the optimiser's one kernel, which a GPU always uses.
+"""
+import contextlib
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -97,53 +103,130 @@ def network(name):
     return resnet20() if name == "resnet20" else Gpt()
 
 
-def main():
-    options = exchange.options()
-    torch.set_num_threads(options.threads)
-    torch.set_num_interop_threads(1)
-    start, batch = exchange.start_of(options.data)
-    model = network(options.network)
-    layout = torch.channels_last if "channels_last" in options.mode else torch.contiguous_format
-    if options.network == "gpt":
-        features = torch.from_numpy(batch["labels"]).long()
+def settle(options):
+    """Settings of the whole process."""
+    if options.device == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = options.precision == "tf32"
+        torch.backends.cudnn.benchmark = True  # sizes never change here
     else:
-        features = torch.from_numpy(batch["features"])
+        torch.set_num_threads(options.threads)
+        torch.set_num_interop_threads(1)
+
+
+def inputs_of(name, batch, layout):
+    """Features, and the labels or targets, which are the same tensor for a language model."""
+    if name == "gpt":
+        tokens = batch["labels"].long()
+        return [tokens, tokens]
+    features = batch["features"]
     if features.dim() == 4:
         features = features.contiguous(memory_format=layout)
-    labels = torch.from_numpy(batch["labels"]).long().flatten() if "labels" in batch else None
-    targets = torch.from_numpy(batch["targets"]) if "targets" in batch else None
-    model(features)  # lazy layers find their sizes
-    model = model.to(memory_format=layout)
+    return [features, batch["labels"].long().flatten() if "labels" in batch else batch["targets"]]
+
+
+def placed(inputs):
+    """(inputs on the GPU, what copies the batch there: from pinned memory to where it was before)"""
+    copies = {id(one): (torch.empty_like(one, device="cuda"), one.pin_memory()) for one in inputs}
+
+    def load():
+        for to, source in copies.values():
+            to.copy_(source, non_blocking=True)
+
+    load()
+    return [copies[id(one)][0] for one in inputs], load
+
+
+def prepared(options, layout, start, features):
+    """(model, its parameters, their start values)"""
+    model = network(options.network)
+    model(features[:2])  # lazy layers find their sizes
+    model = model.to(options.device, memory_format=layout)
     parameters = model.parameters_in_order() if options.network == "gpt" else list(model.parameters())
     dense = {id(layer.weight) for layer in model.modules() if isinstance(layer, nn.Linear)}
-
     # Ours are [inputs, outputs].
-    values = [torch.from_numpy(array.T.copy() if id(to) in dense else array)
+    values = [(array.T.contiguous() if id(to) in dense else array).view_as(to).to(options.device)
               for to, array in zip(parameters, start, strict=True)]
-    forward = torch.compile(model) if "compile" in options.mode else model
-    state = {}
+    return model, parameters, values
+
+
+def optimiser_of(options, words, model):
+    fused = True if "fused" in words or options.device == "cuda" else None  # one kernel for the whole update
+    if options.optimiser == "adam":
+        return torch.optim.Adam(model.parameters(), lr=options.rate, fused=fused, capturable="graph" in words)
+    momentum = 0.9 if options.optimiser == "momentum" else 0
+    return torch.optim.SGD(model.parameters(), lr=options.rate, momentum=momentum, fused=fused)
+
+
+def captured(update):
+    """A function that replays what one call of `update` does on the GPU."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):  # compilers compile, libraries choose, the optimiser makes its states
+        for _ in range(3):
+            update()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        loss = update()
+
+    def replay():
+        graph.replay()
+        return loss
+
+    return replay
+
+
+def main():
+    options = exchange.options()
+    words, on_gpu = options.mode.split(), options.device == "cuda"
+    if "graph" in words and not on_gpu:
+        raise SystemExit("only a GPU's work can be captured")
+    settle(options)
+    layout = torch.channels_last if "channels_last" in words else torch.contiguous_format
+    start, batch = exchange.start_of(options.data, torch)
+    inputs = inputs_of(options.network, batch, layout)
+    model, parameters, values = prepared(options, layout, start, inputs[0])
+    optimiser = optimiser_of(options, words, model)
+    bf16 = options.precision == "bf16"
+    rounding = torch.autocast(options.device, torch.bfloat16) if bf16 else contextlib.nullcontext()
+    compiler = "reduce-overhead" if "reduce-overhead" in words else "default"
+    forward = torch.compile(model, mode=compiler) if "compile" in words and not on_gpu else model
+
+    def objective(features, wanted):
+        scores = forward(features)
+        return (functional.mse_loss(scores, wanted) if wanted.is_floating_point() else
+                functional.cross_entropy(scores, wanted.flatten()))
+
+    if "compile" in words and on_gpu:  # with the loss: fewer kernels
+        objective = torch.compile(objective, mode=compiler)
 
     def restart():
         with torch.no_grad():
             for to, value in zip(parameters, values, strict=True):
-                to.copy_(value.view_as(to))
-        fused = True if "fused" in options.mode else None  # one kernel for the whole update; not PyTorch's default
-        if options.optimiser == "adam":
-            state["optimiser"] = torch.optim.Adam(model.parameters(), lr=options.rate, fused=fused)
-        else:
-            momentum = 0.9 if options.optimiser == "momentum" else 0
-            state["optimiser"] = torch.optim.SGD(model.parameters(), lr=options.rate, momentum=momentum, fused=fused)
+                to.copy_(value)
+            for state in optimiser.state.values():  # in place: a captured step has their addresses
+                for one in state.values():
+                    if one is not None:
+                        one.zero_()
 
-    def step():
-        optimiser = state["optimiser"]
+    def update():
         optimiser.zero_grad(set_to_none=True)
-        scores = forward(features)
-        loss = functional.mse_loss(scores, targets) if labels is None else functional.cross_entropy(scores, labels)
+        with rounding:
+            loss = objective(*inputs)
         loss.backward()
         optimiser.step()
         return loss
 
     restart()
+    if not on_gpu:
+        return exchange.serve(restart, update)
+    inputs, load = placed(inputs)
+    run = captured(update) if "graph" in words else update
+
+    def step():
+        load()
+        return run().item()
+
     exchange.serve(restart, step)
 
 

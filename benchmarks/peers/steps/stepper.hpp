@@ -2,12 +2,20 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <vivace/interop/machine.hpp>
-#include <vivace/vivace.hpp>
+#include <vivace/nn.hpp>
+#include <vivace/optim.hpp>
+#include <vivace/train.hpp>
+#ifdef VIVACE_STEPS_CUDA
+#include <vivace/exec/cuda.hpp>
+#else
+#include <vivace/exec/tbb.hpp>
+#endif
 
-// One network, optimiser and batch behind one interface, so that each network is compiled on its own.
+// One network, optimiser, batch and precision behind one interface, so that each network is compiled on its own.
 
 namespace peers {
 
@@ -16,10 +24,24 @@ namespace vv = vivace;
 struct settings {
   std::string network = "mlp";
   std::string optimiser = "sgd";
+  std::string precision = "f32";
   int batch = 64;
   int threads = 1;
   double rate = 0.01;
 };
+
+// A program is for a GPU or for the CPU; one for a GPU needs no oneTBB.
+#ifdef VIVACE_STEPS_CUDA
+inline constexpr bool on_gpu = true;
+using executor = vv::cuda;
+inline executor executor_of(const settings&) { return {}; }
+inline bool available() { return vv::cuda_available(); }
+#else
+inline constexpr bool on_gpu = false;
+using executor = vv::tbb;
+inline executor executor_of(const settings& with) { return {.threads = with.threads}; }
+inline bool available() { return true; }
+#endif
 
 class stepper {
  public:
@@ -68,11 +90,11 @@ struct random_batch {
   vv::shape feature_dims, target_dims, label_dims;
 };
 
-template <class Net, int Batch, class Optimiser>
+template <class Net, int Batch, class Optimiser, class Precision>
 class trainer_stepper : public stepper {
  public:
   explicit trainer_stepper(const settings& with)
-      : trainer_(Net{}, vv::batch<Batch>, Optimiser{.rate = with.rate}, vv::tbb{.threads = with.threads}, vv::seed{3}),
+      : trainer_(Net{}, vv::batch<Batch>, Optimiser{.rate = with.rate}, executor_of(with), Precision{}, vv::seed{3}),
         batch_(trainer_.engine().setup().training_graph, Batch),
         view_{.features = batch_.features.empty() ? nullptr : batch_.features.data(),
               .labels = batch_.labels.empty() ? nullptr : batch_.labels.data(),
@@ -110,28 +132,55 @@ class trainer_stepper : public stepper {
   }
 
  private:
-  mutable vv::trainer<Net, vv::batch_size<Batch>, Optimiser, vv::tbb, vv::seed> trainer_;  // its engine is not const
+  // Mutable: its engine is not const.
+  mutable vv::trainer<Net, vv::batch_size<Batch>, Optimiser, executor, Precision, vv::seed> trainer_;
   random_batch batch_;
   vv::data::batch_view<float> view_;
 };
 
 using made = std::unique_ptr<stepper>;
 
-/// A network at one batch under each optimiser that it is measured with; null if this is none of them.
+template <class Policy>
+constexpr std::string_view name_of() {
+  if constexpr (std::is_same_v<Policy, vv::sgd>) return "sgd";
+  if constexpr (std::is_same_v<Policy, vv::sgd_momentum>) return "momentum";
+  if constexpr (std::is_same_v<Policy, vv::adam>) return "adam";
+  if constexpr (std::is_same_v<Policy, vv::f32>) return "f32";
+  if constexpr (std::is_same_v<Policy, vv::tf32>) return "tf32";
+  if constexpr (std::is_same_v<Policy, vv::bf16>) return "bf16";
+}
+
+/// Null if something else is asked for.
+template <class Net, int Batch, class Optimiser, class Precision>
+made make_if(const settings& with) {
+  if (with.batch != Batch || with.optimiser != name_of<Optimiser>() || with.precision != name_of<Precision>())
+    return nullptr;
+  return std::make_unique<trainer_stepper<Net, Batch, Optimiser, Precision>>(with);
+}
+
+/// A network as it is measured on a GPU; null if this is none of these rows.
+template <class Net>
+made make_gpu_stepper(const settings& with) {
+  made result;
+  const auto consider = [&]<int Batch, class... Precisions>() {
+    return (static_cast<bool>(result = make_if<Net, Batch, vv::adam, Precisions>(with)) || ...);
+  };
+  if (!consider.template operator()<128, vv::f32, vv::tf32, vv::bf16>())
+    consider.template operator()<1024, vv::f32, vv::tf32, vv::bf16>();
+  return result;
+}
+
+/// A network at one batch under each optimiser that it is measured with on the CPU; null if this is none of them. In a
+/// program for a GPU: its rows there.
 template <class Net, int Batch, class... Optimisers>
 made make_stepper(const settings& with) {
-  made result;
-  const auto consider = [&]<class Optimiser>(std::type_identity<Optimiser>, const char* name) {
-    if (with.batch == Batch && with.optimiser == name)
-      result = std::make_unique<trainer_stepper<Net, Batch, Optimiser>>(with);
-  };
-  const auto name_of = []<class Optimiser>(std::type_identity<Optimiser>) {
-    if constexpr (std::is_same_v<Optimiser, vv::sgd>) return "sgd";
-    if constexpr (std::is_same_v<Optimiser, vv::sgd_momentum>) return "momentum";
-    return "adam";
-  };
-  (consider(std::type_identity<Optimisers>{}, name_of(std::type_identity<Optimisers>{})), ...);
-  return result;
+  if constexpr (on_gpu) {
+    return make_gpu_stepper<Net>(with);
+  } else {
+    made result;
+    (void)(static_cast<bool>(result = make_if<Net, Batch, Optimisers, vv::f32>(with)) || ...);
+    return result;
+  }
 }
 
 made make_tiny(const settings& with);

@@ -6,6 +6,7 @@
 #include <future>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <vivace/data/shapes.hpp>
@@ -98,10 +99,10 @@ double difference_of_graph(std::uint64_t seed, int steps, bool products, bool lo
   }
   return worst;
 }
-void check_graphs(const char* name, bool products, bool loops, bool libraries) {
+void check_graphs(const char* name, bool products, bool loops, bool libraries, std::uint64_t seeds) {
   guarded(name, [&] {
     double worst = 0;
-    for (std::uint64_t seed = 0; seed < 40; ++seed)
+    for (std::uint64_t seed = 0; seed < seeds; ++seed)
       worst = std::fmax(worst, difference_of_graph(seed, 4 + static_cast<int>(seed), products, loops, libraries));
     report(name, worst < 1e-9, "largest difference " + std::to_string(worst));
   });
@@ -316,22 +317,11 @@ void check_accuracy() {
   });
 }
 
-}  // namespace
-
-int main() {
-  if (!vv::cuda_available()) {
-    std::puts("There is no CUDA device, or no driver for it: nothing is checked.");
-    return 77;
-  }
-  check_graphs("random graphs without products", false, false, false);
-  check_graphs("random graphs with products, own kernels", true, false, false);
-  check_graphs("random graphs with products, libraries", true, false, true);
-  check_graphs("random graphs with loops", true, true, true);
+/// What takes longer.
+void check_the_rest() {
   check_training<device::mlp>(1e-8, "double", vv::f64{});
-  check_training<device::mlp>(1e-3, "float", vv::f32{});
   check_training<device::mlp>(5e-2, "tf32", vv::tf32{});
   check_training<device::lenet>(1e-8, "double", vv::f64{});
-  check_training<device::lenet>(1e-3, "float", vv::f32{});
   check_training<device::lenet>(5e-2, "tf32", vv::tf32{});
   check_training<device::mlp>(1e-1, "bf16", vv::bf16{});
   check_training<device::lenet>(1e-1, "bf16", vv::bf16{});
@@ -340,7 +330,6 @@ int main() {
   check_training<device::resnet>(5e-2, "float", vv::f32{});
   check_training<device::gpt>(1e-8, "double", vv::f64{});
   check_training<device::gpt>(1e-2, "float", vv::f32{});
-  check_all_specials<float>("float");
   check_all_specials<double>("double");
   check_libraries<device::mlp>("float", vv::f32{});
   check_libraries<device::lenet>("float", vv::f32{});
@@ -350,9 +339,32 @@ int main() {
   check_libraries<device::lenet>("bf16", vv::bf16{});
   check_libraries<device::resnet>("bf16", vv::bf16{});
   check_libraries<device::gpt>("bf16", vv::bf16{});
-  check_evaluation();
   check_threads();
   check_accuracy();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const bool is_short = argc == 2 && std::string_view(argv[1]) == "--short";  // for compute-sanitizer
+  if (argc > 1 && !is_short) {
+    std::fputs("usage: cuda_checks [--short]\n", stderr);
+    return 2;
+  }
+  if (!vv::cuda_available()) {
+    std::puts("There is no CUDA device, or no driver for it: nothing is checked.");
+    return 77;
+  }
+  const std::uint64_t seeds = is_short ? 6 : 40;
+  check_graphs("random graphs without products", false, false, false, seeds);
+  check_graphs("random graphs with products, own kernels", true, false, false, seeds);
+  check_graphs("random graphs with products, libraries", true, false, true, seeds);
+  check_graphs("random graphs with loops", true, true, true, seeds);
+  check_training<device::mlp>(1e-3, "float", vv::f32{});
+  check_training<device::lenet>(1e-3, "float", vv::f32{});
+  check_all_specials<float>("float");
+  check_evaluation();
+  if (!is_short) check_the_rest();
   std::printf("%d failed\n", failures);
   return failures == 0 ? 0 : 1;
 }

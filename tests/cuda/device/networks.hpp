@@ -10,6 +10,12 @@ namespace device {
 
 namespace vv = vivace;
 
+struct tiny {
+  static constexpr auto name = "tiny 16-32-1";
+  static constexpr vv::shape sample{16};
+  static constexpr int batch = 32, labels = 0, classes = 1;
+  static constexpr auto graph = vv::regressor(vv::features{16}, vv::targets{1}, vv::mlp<32, 1>{});
+};
 struct mlp {
   static constexpr auto name = "mlp 784-512-256-10";
   static constexpr vv::shape sample{1, 28, 28};
