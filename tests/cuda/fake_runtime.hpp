@@ -9,6 +9,7 @@
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <random>
 #include <set>
@@ -99,6 +100,9 @@ struct machine {
   bool refuses_graphs = false;       ///< recorded steps cannot be made ready
   int kernels_in_capture = -1;       ///< so many can be recorded until one fails; -1: any number
   int captures = 0, launches = 0, kernels = 0, allocations = 0;
+  std::map<const void*, std::size_t> pinned;  ///< memory of the host that the device reads by itself
+  bool refuses_pins = false;
+  int pins = 0, copies_from_pinned = 0;
   int library_calls = 0, spoilt_workspaces = 0;
   int side_by_side = 0;  ///< recorded nodes that do not wait for the one recorded before
   std::int64_t live = 0;  ///< pieces of memory
@@ -178,6 +182,22 @@ cudaError_t cudaFree(void* data) {
 }
 cudaError_t cudaMallocHost(void** to, std::size_t bytes) { return cudaMalloc(to, bytes); }
 cudaError_t cudaFreeHost(void* data) { return cudaFree(data); }
+cudaError_t cudaHostRegister(void* data, std::size_t bytes, unsigned) {
+  if (bytes == 0 || fake::the().refuses_pins || !fake::the().pinned.emplace(data, bytes).second)
+    return fake::failed(cudaErrorInvalidValue);
+  ++fake::the().pins;
+  return cudaSuccess;
+}
+cudaError_t cudaHostUnregister(void* data) {
+  return fake::the().pinned.erase(data) == 1 ? cudaSuccess : fake::failed(cudaErrorInvalidValue);
+}
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* to, const void* data) {
+  const auto* const at = static_cast<const std::byte*>(data);
+  to->type = cudaMemoryTypeUnregistered;
+  for (const auto& [begin, bytes] : fake::the().pinned)
+    if (begin <= data && at < static_cast<const std::byte*>(begin) + bytes) to->type = cudaMemoryTypeHost;
+  return cudaSuccess;
+}
 cudaError_t cudaMemsetAsync(void* data, int value, std::size_t bytes, cudaStream_t) {
   std::memset(data, value, bytes);
   return cudaSuccess;
@@ -220,6 +240,9 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  cudaPointerAttributes source{};
+  cudaPointerGetAttributes(&source, from);
+  fake::the().copies_from_pinned += source.type == cudaMemoryTypeHost ? 1 : 0;
   fake::of(stream).add([=] { std::memcpy(to, from, bytes); });
   if (fake::the().early_copies && kind == cudaMemcpyHostToDevice) fake::of(stream).run_ready();
   return cudaSuccess;

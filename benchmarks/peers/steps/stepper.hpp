@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,11 +37,18 @@ inline constexpr bool on_gpu = true;
 using executor = vv::cuda;
 inline executor executor_of(const settings&) { return {}; }
 inline bool available() { return vv::cuda_available(); }
+using pins = std::unique_ptr<vv::gpu::pinned_range>;
+/// Numbers that the device reads where they lie, as PyTorch's side has them.
+inline pins pinned(const std::vector<float>& numbers) {
+  return numbers.empty() ? nullptr : std::make_unique<vv::gpu::pinned_range>(std::as_bytes(std::span(numbers)));
+}
 #else
 inline constexpr bool on_gpu = false;
 using executor = vv::tbb;
 inline executor executor_of(const settings& with) { return {.threads = with.threads}; }
 inline bool available() { return true; }
+struct pins {};
+inline pins pinned(const std::vector<float>&) { return {}; }
 #endif
 
 class stepper {
@@ -96,6 +104,7 @@ class trainer_stepper : public stepper {
   explicit trainer_stepper(const settings& with)
       : trainer_(Net{}, vv::batch<Batch>, Optimiser{.rate = with.rate}, executor_of(with), Precision{}, vv::seed{3}),
         batch_(trainer_.engine().setup().training_graph, Batch),
+        pins_(pinned(batch_.features)),
         view_{.features = batch_.features.empty() ? nullptr : batch_.features.data(),
               .labels = batch_.labels.empty() ? nullptr : batch_.labels.data(),
               .targets = batch_.targets.empty() ? nullptr : batch_.targets.data(),
@@ -135,6 +144,7 @@ class trainer_stepper : public stepper {
   // Mutable: its engine is not const.
   mutable vv::trainer<Net, vv::batch_size<Batch>, Optimiser, executor, Precision, vv::seed> trainer_;
   random_batch batch_;
+  pins pins_;
   vv::data::batch_view<float> view_;
 };
 

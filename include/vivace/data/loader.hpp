@@ -2,6 +2,7 @@
 /// @file
 /// Batches of samples in a random order that is a function of seed and epoch, prepared ahead by a thread if asked.
 #include <algorithm>
+#include <array>
 #include <concepts>
 #include <condition_variable>
 #include <cstddef>
@@ -45,6 +46,9 @@ struct batch_view {
 ///   short last one; positions ascend from 0 on.
 /// - size(): samples of an epoch, batches(): batches of an epoch.
 /// - sample_shape(), target_size(), labelled(): as in the source; batches have labels or targets accordingly.
+/// - memory(), if it has one: where features lie, as long as the stream lives. Devices copy batches from there without
+/// a
+///   stop in between.
 ///
 /// The law suite tests/data/laws.hpp checks a model against this text.
 template <class Batches, class Real = float>
@@ -180,6 +184,11 @@ class loader {
   [[nodiscard]] int target_size() const { return feed_.target_size; }
   /// True if batches have labels.
   [[nodiscard]] bool labelled() const { return feed_.labelled; }
+  /// Where the features of batches lie; the same memory as long as the loader lives.
+  [[nodiscard]] std::array<std::span<const std::byte>, 2> memory() const {
+    const auto of = [](const buffer& one) { return std::span(one.as<const std::byte>(), one.bytes()); };
+    return {of(slots_[0].features), of(slots_[1].features)};
+  }
   /// True if a background thread prepares batches.
   [[nodiscard]] bool prefetches() const { return worker_.joinable(); }
 

@@ -91,8 +91,14 @@ class cuda_plan final : public device_plan<Real> {
  public:
   cuda_plan(shared_device& device, const graph_view& from, const plan_view& steps, const kernel_table<Real>& kernels,
             Real* parameters, Real* states)
-      : device_(device), graph_(from), plan_(steps), waits_(steps),
-        arena_(static_cast<std::size_t>(steps.arena_size) * sizeof(Real)), layout_(from, steps.batch), losses_(64 * 2) {
+      : device_(device),
+        graph_(from),
+        plan_(steps),
+        waits_(steps),
+        arena_(static_cast<std::size_t>(steps.arena_size) * sizeof(Real)),
+        layout_(from, steps.batch),
+        pinned_(layout_.inputs.size()),
+        losses_(64 * 2) {
     for (slot& one : slots_) {
       one.host = std::make_unique<pinned_memory>(layout_.bytes);
       one.device = device_memory(layout_.bytes);
@@ -114,11 +120,18 @@ class cuda_plan final : public device_plan<Real> {
     turn_ = 1 - turn_;
     slot& own = slots_[turn_];
     own.copied.wait();  // the copy before the last one has left the host's memory
+    const bool direct = find_pinned(inputs, context.samples);
     fill(own, context, inputs, settings);
     own.done.hold(device_.copies());  // the step before the last one has read the device's memory
-    copy(own, context.samples);
+    copy(own, inputs, context.samples);
     own.copied.record(device_.copies());
     own.copied.hold(device_.main());
+    const struct leaving {
+      event* copied;
+      ~leaving() {
+        if (copied != nullptr) copied->finish();  // the caller may change what was copied from where it lay
+      }
+    } left{direct ? &own.copied : nullptr};
     start(own, context.samples);
     own.done.record(device_.main());
   }
@@ -184,21 +197,36 @@ class cuda_plan final : public device_plan<Real> {
       own.host->template as<Real>(step_layout::settings)[i] = settings[i];
     for (std::size_t i = 0; i < layout_.inputs.size(); ++i) {
       const std::size_t count = layout_.batched[i] ? static_cast<std::size_t>(context.samples) : 1;
-      if (inputs[i] != nullptr)
+      if (inputs[i] != nullptr && !pinned_[i])
         std::memcpy(own.host->template as<void>(layout_.inputs[i]), inputs[i], layout_.sizes[i] * count);
     }
   }
 
-  /// Queues the copy to the device: all at once, or of a smaller batch what there is of each input.
-  void copy(slot& own, std::int32_t samples) {
-    const auto part = [&](std::size_t offset, std::size_t bytes) {
-      device_.copies().copy(own.device.template as<void>(offset), own.host->template as<void>(offset), bytes,
-                            cudaMemcpyHostToDevice);
+  /// Notes which inputs the device copies from where they lie. True if there are any.
+  bool find_pinned(const void* const* inputs, std::int32_t samples) {
+    bool any = false;
+    for (std::size_t i = 0; i < layout_.inputs.size(); ++i) {
+      pinned_[i] =
+          inputs[i] != nullptr && bytes_of(i, samples) >= pinned_range::worthwhile && pinned_range::contains(inputs[i]);
+      any = any || pinned_[i];
+    }
+    return any;
+  }
+  [[nodiscard]] std::size_t bytes_of(std::size_t input, std::int32_t samples) const {
+    return layout_.sizes[input] * (layout_.batched[input] ? static_cast<std::size_t>(samples) : 1);
+  }
+
+  /// Queues the copy to the device: all at once, or what there is of each input.
+  void copy(slot& own, const void* const* inputs, std::int32_t samples) {
+    const auto part = [&](std::size_t offset, std::size_t bytes, const void* from) {
+      device_.copies().copy(own.device.template as<void>(offset), from, bytes, cudaMemcpyHostToDevice);
     };
-    if (samples == plan_.batch) return part(0, layout_.bytes);
-    part(0, layout_.inputs.empty() ? layout_.bytes : layout_.inputs[0]);
+    const auto staged = [&](std::size_t offset) { return own.host->template as<void>(offset); };
+    if (samples == plan_.batch && std::find(pinned_.begin(), pinned_.end(), true) == pinned_.end())
+      return part(0, layout_.bytes, staged(0));
+    part(0, layout_.inputs.empty() ? layout_.bytes : layout_.inputs[0], staged(0));
     for (std::size_t i = 0; i < layout_.inputs.size(); ++i)
-      part(layout_.inputs[i], layout_.sizes[i] * (layout_.batched[i] ? static_cast<std::size_t>(samples) : 1));
+      part(layout_.inputs[i], bytes_of(i, samples), pinned_[i] ? inputs[i] : staged(layout_.inputs[i]));
   }
 
   /// Starts the step. A number of samples that comes for the first time is run command by command, which lets libraries
@@ -290,6 +318,7 @@ class cuda_plan final : public device_plan<Real> {
   command_waits waits_;
   device_memory arena_;
   step_layout layout_;
+  std::vector<bool> pinned_;  ///< inputs of this step that the device copies from where they lie
   pinned_memory losses_;
   slot slots_[2];
   int turn_ = 0;
@@ -329,6 +358,15 @@ class cuda_device final : public step_device<Real> {
     device_.main().copy(parameters, parameters_.template as<void>(), parameter_bytes_, cudaMemcpyDeviceToHost);
     device_.main().copy(states, states_.template as<void>(), state_bytes_, cudaMemcpyDeviceToHost);
     device_.main().wait();
+  }
+  [[nodiscard]] std::shared_ptr<void> pin(std::span<const std::byte> memory) override {
+    if (memory.size() < pinned_range::worthwhile) return nullptr;
+    device_.use();
+    try {
+      return std::make_shared<pinned_range>(memory);
+    } catch (const error&) {
+      return nullptr;  // then it is copied twice
+    }
   }
   /// How many different problems the vendor's libraries took and refused so far.
   [[nodiscard]] int taken_by_libraries() const { return device_.context().taken; }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -87,6 +88,40 @@ class pinned_memory {
   void* data_ = nullptr;
 };
 
+/// Makes memory of the host such that devices can read it by themselves, for as long as this lives. A batch there is
+/// copied to the device without a stop in between; smaller ones than `worthwhile` are not.
+/// @code
+/// std::vector<float> features(...);
+/// const vv::gpu::pinned_range pinned{std::as_bytes(std::span(features))};
+/// @endcode
+class pinned_range {
+ public:
+  /// Bytes of an input from which on a copy of its own is worth its start.
+  static constexpr std::size_t worthwhile = 64 * 1024;
+
+  /// @param memory of the caller's, who keeps it longer than this
+  explicit pinned_range(std::span<const std::byte> memory) : data_(const_cast<std::byte*>(memory.data())) {
+    check(cudaHostRegister(data_, memory.size(), cudaHostRegisterDefault), "this memory cannot be kept in place",
+          "memory that is not pinned yet, and less of it than the host has");
+  }
+  pinned_range(const pinned_range&) = delete;
+  pinned_range& operator=(const pinned_range&) = delete;
+  ~pinned_range() {
+    if (cudaHostUnregister(data_) != cudaSuccess) cudaGetLastError();
+  }
+
+  /// True if a device can read what lies there, pinned by this class or in any other way.
+  static bool contains(const void* data) {
+    cudaPointerAttributes found{};
+    if (cudaPointerGetAttributes(&found, data) == cudaSuccess) return found.type == cudaMemoryTypeHost;
+    cudaGetLastError();
+    return false;
+  }
+
+ private:
+  std::byte* data_;
+};
+
 /// A point in a stream's work.
 class event {
  public:
@@ -97,6 +132,8 @@ class event {
   void record(cudaStream_t in) { check(cudaEventRecord(handle_, in), "the device refuses work"); }
   /// The host waits; not if nothing was recorded.
   void wait() { check(cudaEventSynchronize(handle_), "a step failed on the device"); }
+  /// The same; a failure is left to whoever asks next.
+  void finish() noexcept { cudaEventSynchronize(handle_); }
   /// A stream waits.
   void hold(cudaStream_t up) { check(cudaStreamWaitEvent(up, handle_, 0), "the device refuses work"); }
 

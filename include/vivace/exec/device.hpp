@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <memory>
+#include <span>
 
 #include <vivace/exec/step.hpp>
 
@@ -42,6 +43,9 @@ class step_device {
   /// Copies parameters and states to the device, or from there once all runs are done.
   virtual void upload(const Real* parameters, const Real* states) = 0;
   virtual void download(Real* parameters, Real* states) = 0;
+  /// Lets the device read memory of the host by itself for as long as what is returned lives: batches there are then
+  /// copied once. Null if that is not to be had, or not worth it.
+  [[nodiscard]] virtual std::shared_ptr<void> pin(std::span<const std::byte> memory) = 0;
 };
 
 }  // namespace vivace::inline VIVACE_TARGET

@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -79,6 +81,7 @@ class training_engine : public training_state {
     batches = static_cast<int>(loader.batches());
     stop = false;
     reserve_records();
+    const std::vector<std::shared_ptr<void>> pins = pinned(loader);
     notify(callbacks, training_event::begin);
     while (progress_.epoch < epoch_count && !stop) {
       run_epoch(loader, callbacks);
@@ -127,6 +130,16 @@ class training_engine : public training_state {
 
   template <class Batches>
   void run_epoch(Batches& loader, std::span<const callback_handle> callbacks);
+
+  /// Lets a device copy batches from where the loader has them, for as long as what is returned lives.
+  template <class Batches>
+  [[nodiscard]] std::vector<std::shared_ptr<void>> pinned(const Batches& loader) const {
+    std::vector<std::shared_ptr<void>> result;
+    if constexpr (requires { loader.memory(); })
+      if (setup_.device != nullptr)
+        for (const std::span<const std::byte> range : loader.memory()) result.push_back(setup_.device->pin(range));
+    return result;
+  }
 
   /// True if the next step may be started before the loss of one is known: on a device, if no callback wants more of a
   /// batch than its record.
