@@ -45,7 +45,7 @@ class step_device {
   virtual void download(Real* parameters, Real* states) = 0;
   /// Lets the device read memory of the host by itself for as long as what is returned lives: batches there are then
   /// copied once. Null if that is not to be had, or not worth it.
-  [[nodiscard]] virtual std::shared_ptr<void> pin(std::span<const std::byte> memory) = 0;
+  [[nodiscard]] virtual std::shared_ptr<void> pin(std::span<const std::byte>) { return nullptr; }
 };
 
 }  // namespace vivace::inline VIVACE_TARGET
