@@ -14,6 +14,7 @@
 #include <vivace/kernel/reference/reference.hpp>
 #include <vivace/nn.hpp>
 #include <vivace/optim.hpp>
+#include <vivace/optim/training_graph.hpp>
 #include <vivace/train.hpp>
 
 #include "../graph/random_graph.hpp"
@@ -198,6 +199,28 @@ TEST_CASE("cuda executor: what need not wait is recorded side by side, and gives
   check(networks::recurrent::graph, networks::labelled(45, {8, 16}));
   check(vv::classifier(vv::image{3, 8, 8}, vv::classes{3}, vv::resnet_cifar<8, 4>{.classes = 3}),
         networks::labelled(45, {3, 8, 8}));
+}
+
+TEST_CASE("cuda executor: a step waits for a chain of commands, not for all") {
+  const vv::graph graph = vv::training_graph<vv::adam>(
+      vv::model_graph(vv::classifier(vv::features{12}, vv::classes{3}, vv::mlp<16, 16, 16, 3>{}), true));
+  const auto longest_chain = [&](std::int32_t rest) {
+    const vv::plan plan = vv::make_plan(graph, vv::fuse(graph), 10, &vv::cuda_kernels::workspace, rest);
+    const vv::command_waits waits(plan);
+    std::vector<int> depth;
+    for (std::int32_t c = 0; c < plan.commands.size(); ++c) {
+      int before = 0;
+      for (const std::int32_t other : waits.of(c)) {
+        CHECK(other < c);
+        before = std::max(before, depth[static_cast<std::size_t>(other)]);
+      }
+      depth.push_back(before + 1);
+    }
+    return *std::max_element(depth.begin(), depth.end());
+  };
+  const int commands = vv::make_plan<vv::cuda_kernels>(graph, 10).commands.size();
+  CHECK(longest_chain(vv::cuda_kernels::memory_rest) * 3 <= commands * 2);
+  CHECK(longest_chain(0) > longest_chain(vv::cuda_kernels::memory_rest));
 }
 
 TEST_CASE("cuda executor: many commands that need not wait share few workspaces") {

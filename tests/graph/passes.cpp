@@ -220,6 +220,16 @@ TEST_CASE("plans of networks: nothing reads what is overwritten") {
   check_net<graph_test::small_recurrent>("small_recurrent");
 }
 
+TEST_CASE("memory that rests is left alone for some commands, and takes no more than without a plan") {
+  const vv::graph training = vv::training_graph<vv::adam>(vv::model_graph(graph_test::small_resnet::graph, true));
+  const auto plan = [&](std::int32_t rest) { return vv::make_plan(training, vv::fuse(training), 8, &vv::no_workspace, rest); };
+  const vv::plan at_once = plan(0), rested = plan(8), never = plan(100000);
+  CHECK(at_once.arena_size < rested.arena_size);
+  CHECK(rested.arena_size < never.arena_size);
+  CHECK(never.arena_size <= never.unplanned_size);
+  CHECK(commands_of(rested) == commands_of(at_once));
+}
+
 TEST_CASE("narrow storage: what the backward pass reads of the forward pass, but no statistics") {
   const vv::graph wide = vv::training_graph<vv::sgd>(vv::model_graph(graph_test::small_resnet::graph, true));
   const vv::graph from = vv::with_narrow_storage(wide);

@@ -116,6 +116,9 @@ void check_graph(std::uint64_t seed, int steps, bool with_products, bool with_lo
   const std::string replayed = graph_test::replay::check(
       multiplied, groups, vv::make_plan(multiplied, groups, batch, &graph_test::fused_reference_kernels::workspace));
   CHECK_MESSAGE(replayed.empty(), "narrow products: ", replayed);
+  const std::string rested = graph_test::replay::check(
+      multiplied, groups, vv::make_plan(multiplied, groups, batch, &graph_test::fused_reference_kernels::workspace, 8));
+  CHECK_MESSAGE(rested.empty(), "memory that rests: ", rested);
 }
 
 }  // namespace

@@ -18,8 +18,10 @@ constexpr std::int64_t no_workspace(const command&, std::int32_t) { return 0; }
 /// values have theirs within each turn.
 class planner {
  public:
-  constexpr planner(const graph& from, const fusion& groups, std::int32_t batch, workspace_rule workspace)
-      : graph_(from), fusion_(groups), workspace_(workspace), has_loops_(!from.loops.empty()), ranges_(from) {
+  constexpr planner(const graph& from, const fusion& groups, std::int32_t batch, workspace_rule workspace,
+                    std::int32_t rest)
+      : graph_(from), fusion_(groups), workspace_(workspace), rest_(rest), has_loops_(!from.loops.empty()),
+        ranges_(from) {
     plan_.batch = batch;
   }
 
@@ -203,6 +205,7 @@ class planner {
   }
 
   constexpr void make_command(std::int32_t root) {
+    wake();
     command made{.node = root, .layer = graph_.nodes[root].layer};
     made.first_load = plan_.loads.size();
     made.first_instruction = plan_.instructions.size();
@@ -222,7 +225,7 @@ class planner {
     if (wanted > 0) {
       made.workspace = {space::arena, arena_.take(wanted)};
       made.workspace_size = wanted;
-      arena_.give_back(made.workspace.offset, wanted);
+      put_to_rest(made.workspace.offset, wanted);
       plan_.unplanned_size += wanted;
     }
     plan_.commands.push_back(made);
@@ -409,24 +412,40 @@ class planner {
       }
       // A result that nobody asks for still had to be put somewhere.
       if (member == root && owner(member) == member && last_use_[member] < 0 && place_[member].where == space::arena)
-        arena_.give_back(place_[member].offset, size_of(member));
+        put_to_rest(place_[member].offset, size_of(member));
     }
   }
   /// Gives back memory that is used until this command.
   constexpr void give_back(std::int32_t owner, std::int32_t root) {
     if (last_use_[owner] != root || place_[owner].where != space::arena) return;
     last_use_[owner] = -1;
-    arena_.give_back(place_[owner].offset, size_of(owner));
+    put_to_rest(place_[owner].offset, size_of(owner));
+  }
+  constexpr void put_to_rest(std::int64_t offset, std::int64_t size) {
+    if (rest_ == 0) return arena_.give_back(offset, size);
+    resting_.push_back({offset, size, plan_.commands.size() + rest_});
+  }
+  /// Gives back memory that has rested.
+  constexpr void wake() {
+    for (; awake_ < resting_.size() && resting_[awake_].until < plan_.commands.size(); ++awake_)
+      arena_.give_back(resting_[awake_].offset, resting_[awake_].size);
   }
 
   const graph& graph_;
   const fusion& fusion_;
   workspace_rule workspace_;
+  std::int32_t rest_;
   bool has_loops_;
   bool has_narrow_ = false;
   loop_ranges ranges_;
   plan plan_;
   range_allocator arena_;
+  struct resting_range {
+    std::int64_t offset = 0, size = 0;
+    std::int32_t until = 0;  ///< number of a command
+  };
+  sequence<resting_range> resting_;
+  int awake_ = 0;  ///< of them, those that were given back
   sequence<location> place_;
   // Of graphs with loops:
   sequence<std::int32_t> owner_;      ///< the value whose memory a value lies in
@@ -443,17 +462,28 @@ class planner {
 };
 
 /// The plan of a graph at batches of up to `batch` samples.
-constexpr plan make_plan(const graph& from, const fusion& groups, std::int32_t batch, workspace_rule workspace) {
-  return planner(from, groups, batch, workspace)();
+/// @param rest commands that memory is left alone for before it is used again, so that they need not wait for each other
+constexpr plan make_plan(const graph& from, const fusion& groups, std::int32_t batch, workspace_rule workspace,
+                         std::int32_t rest = 0) {
+  return planner(from, groups, batch, workspace, rest)();
 }
 
-/// The same with the groups and the workspaces that a set of kernels asks for.
+/// Commands that memory is left alone for, if a set of kernels wants that.
+template <class Kernels>
+constexpr std::int32_t memory_rest() {
+  if constexpr (requires { Kernels::memory_rest; })
+    return Kernels::memory_rest;
+  else
+    return 0;
+}
+
+/// The same with the groups, the workspaces and the rest that a set of kernels asks for.
 template <class Kernels>
 constexpr plan make_plan(const graph& from, std::int32_t batch) {
   if constexpr (Kernels::fused)
-    return make_plan(from, fuse(from), batch, &Kernels::workspace);
+    return make_plan(from, fuse(from), batch, &Kernels::workspace, memory_rest<Kernels>());
   else
-    return make_plan(from, unfused(from), batch, &Kernels::workspace);
+    return make_plan(from, unfused(from), batch, &Kernels::workspace, memory_rest<Kernels>());
 }
 
 }  // namespace vivace::inline VIVACE_TARGET

@@ -27,6 +27,7 @@ void start_program(const call<Real>& self, const step_context& context) {
 struct cuda_kernels {
   static constexpr bool fused = true;
   static constexpr bool narrow_products = true;  ///< operands of products may be of bfloat16
+  static constexpr std::int32_t memory_rest = gpu::device_memory_rest;
 
   /// What starts an operation that is not elementwise.
   template <op Kind, class Real>

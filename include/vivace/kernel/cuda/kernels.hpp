@@ -51,6 +51,7 @@ template <class Launch>
 struct kernels_by {
   static constexpr bool fused = true;
   static constexpr bool narrow_products = true;
+  static constexpr std::int32_t memory_rest = device_memory_rest;
   template <op Kind, class Real>
   static constexpr kernel_function<Real> operation() {
     return launcher<Kind, Launch, Real>();
