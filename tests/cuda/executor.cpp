@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <vector>
+#include <vivace/estimate/tse.hpp>
 #include <vivace/exec/cuda.hpp>
 #include <vivace/exec/evaluate.hpp>
 #include <vivace/graph/order.hpp>
@@ -15,6 +16,8 @@
 #include <vivace/nn.hpp>
 #include <vivace/optim.hpp>
 #include <vivace/optim/training_graph.hpp>
+#include <vivace/search/random_search.hpp>
+#include <vivace/search/width_depth.hpp>
 #include <vivace/train.hpp>
 
 #include "../graph/random_graph.hpp"
@@ -202,10 +205,9 @@ TEST_CASE("cuda executor: what need not wait is recorded side by side, and gives
 }
 
 TEST_CASE("cuda executor: a step waits for a chain of commands, not for all") {
-  const vv::graph graph = vv::training_graph<vv::adam>(
-      vv::model_graph(vv::classifier(vv::features{12}, vv::classes{3}, vv::mlp<16, 16, 16, 3>{}), true));
-  const auto longest_chain = [&](std::int32_t rest) {
-    const vv::plan plan = vv::make_plan(graph, vv::fuse(graph), 10, &vv::cuda_kernels::workspace, rest);
+  const auto longest_chain = [](const vv::graph& graph, std::int32_t batch, std::int32_t rest, int commands) {
+    const vv::plan plan = vv::make_plan(graph, vv::fuse(graph), batch, &vv::cuda_kernels::workspace, rest);
+    CHECK(plan.commands.size() == commands);
     const vv::command_waits waits(plan);
     std::vector<int> depth;
     for (std::int32_t c = 0; c < plan.commands.size(); ++c) {
@@ -218,9 +220,14 @@ TEST_CASE("cuda executor: a step waits for a chain of commands, not for all") {
     }
     return *std::max_element(depth.begin(), depth.end());
   };
-  const int commands = vv::make_plan<vv::cuda_kernels>(graph, 10).commands.size();
-  CHECK(longest_chain(vv::cuda_kernels::memory_rest) * 3 <= commands * 2);
-  CHECK(longest_chain(0) > longest_chain(vv::cuda_kernels::memory_rest));
+  constexpr std::int32_t rest = vv::cuda_kernels::memory_rest;
+  const vv::graph mlp = vv::training_graph<vv::adam>(
+      vv::model_graph(vv::classifier(vv::image{1, 28, 28}, vv::classes{10}, vv::mlp<512, 256, 10>{}), true));
+  CHECK(longest_chain(mlp, 128, 0, 18) == 13);
+  CHECK(longest_chain(mlp, 128, rest, 18) == 8);
+  const vv::graph gpt = vv::training_graph<vv::adam>(vv::model_graph(vv::language_model(vv::gpt{}), true));
+  CHECK(longest_chain(gpt, 8, 0, 299) == 229);
+  CHECK(longest_chain(gpt, 8, rest, 299) == 179);
 }
 
 TEST_CASE("cuda executor: many commands that need not wait share few workspaces") {
@@ -421,6 +428,29 @@ TEST_CASE("cuda executor: batches of a loader are pinned while a trainer trains"
     return networks::variables_of(trainer);
   };
   CHECK(variables(false) == variables(true));
+}
+
+TEST_CASE("cuda executor: a search trains several candidates on a device at once") {
+  const clean_machine tidy;
+  using space = vv::search::mlp_space<vv::features{12}, vv::classes{3}>;
+  const vv::data::dataset data = networks::labelled(40, {12});
+  const auto found = [&](int in_flight, const auto& executor) {
+    return vv::search::random_search<space>{.in_flight = in_flight}(
+        data, vv::tse{}, vv::budget{.epochs = 3, .queries = 8}, vv::batch<10>, vv::sgd{.rate = 0.1}, vv::seed{2}, executor);
+  };
+  const auto wanted = found(4, vv::serial{});
+  CHECK(fake::the().launches == 0);
+  for (const int in_flight : {1, 4}) {
+    const auto on_device = found(in_flight, vv::cuda{});
+    CHECK(fake::the().launches > 8 * 5);
+    CHECK(on_device.best == wanted.best);
+    REQUIRE(on_device.history.size() == wanted.history.size());
+    for (std::size_t i = 0; i < wanted.history.size(); ++i) {
+      CHECK(on_device.history[i].of == wanted.history[i].of);
+      CHECK(on_device.history[i].score == doctest::Approx(wanted.history[i].score).epsilon(1e-4));
+    }
+    fake::the().launches = 0;
+  }
 }
 
 TEST_CASE("cuda executor: callbacks that act on batches find the weights of their batch") {

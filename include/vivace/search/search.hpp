@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <vivace/estimate/estimator.hpp>
+#include <vivace/exec/threads.hpp>
 #include <vivace/search/engine.hpp>
 #include <vivace/train/trainer.hpp>
 
@@ -78,19 +79,40 @@ constexpr const auto& as_policy(const Setting& setting) {
     return no_policy;
 }
 
-/// Trains a candidate from the start, on the calling thread.
+/// What a candidate is trained by: the device of the search, or the calling thread.
+template <class Executor, class... Settings>
+auto executor_of_candidate(const Settings&... settings) {
+  if constexpr (is_on_device<Executor>)
+    return select_policy<executor_family>(Executor{}, as_policy(settings)...);
+  else
+    return serial{};
+}
+/// What runs several candidates at once: the executor of the search, or a thread of the host for each that is trained on
+/// a device at once.
+template <class Executor, class... Settings>
+auto executor_of_search([[maybe_unused]] int in_flight, const Settings&... settings) {
+  if constexpr (is_on_device<Executor>)
+    return threads{in_flight};
+  else
+    return select_policy<executor_family>(serial{}, as_policy(settings)...);
+}
+
+/// Trains a candidate from the start.
 template <search_space Space, class Source, class... Settings>
 trace trained(const query& asked, const Source& set, const Settings&... settings) {
   using chosen = selection<network<Space>, policy_or_none<Settings>...>;
   const auto pick = [&]<class Family, class Default>(Family, const Default& otherwise) {
     return select_policy<Family>(otherwise, as_policy(settings)...);
   };
+  const auto executor = executor_of_candidate<typename chosen::executor>(settings...);
+  using own_kernels = typename executor_kernels<std::remove_const_t<decltype(executor)>>::type;
   trainer one{network<Space>{asked.of},
               typename chosen::batch_policy{},
+              executor,
               pick(optimiser_family{}, sgd{}),
               pick(schedule_family{}, constant_rate{}),
               pick(clipping_family{}, no_clipping{}),
-              pick(kernels_family{}, fast_kernels{}),
+              pick(kernels_family{}, own_kernels{}),
               pick(precision_family{}, f32{}),
               pick(seed_family{}, seed{})};
   try {
@@ -124,8 +146,8 @@ void add_setting(search_setup& to, Setting& setting) {
 /// @param estimator scores the trace of a candidate: tse{}, tse_ema{}, early_stopped{}, validation_error{} ...
 /// @param limit     epochs of each query, and queries
 /// @param settings  in any order: policies of the candidates' trainer (batch, optimiser, schedule, clipping, precision,
-///   seed), an executor that runs several candidates at once (each trains on one thread), validation{set},
-///   augment{transform}, initial{points}, write_log{path}, and callbacks such as live_table{}
+///   seed), an executor that runs several candidates at once (each trains on one thread, or with cuda{} on streams of
+///   its own), validation{set}, augment{transform}, initial{points}, write_log{path}, and callbacks such as live_table{}
 /// @throws error if a setting is out of range, or whatever a candidate's training throws, but for a loss that is not
 ///   finite: that candidate scores +infinity
 template <search_space Space, strategy Strategy, class Data, score_of_trace Estimator, class... Settings>
@@ -140,8 +162,10 @@ result run(const Strategy& how, const Data& data, const Estimator& estimator, co
                   "vivace: this score reads validation losses; give the search validation{set}");
   detail::checked_setting("budget.epochs", limit.epochs, 1);
   detail::checked_setting("budget.queries", limit.queries, 0);
-  typename chosen::executor::executor executor(
-      select_policy<executor_family>(serial{}, detail::as_policy(settings)...));
+  search_setup setup;
+  if constexpr (requires { how.in_flight; }) setup.in_flight = detail::checked_setting("in_flight", how.in_flight, 1);
+  const auto runs_candidates = detail::executor_of_search<typename chosen::executor>(setup.in_flight, settings...);
+  typename decltype(runs_candidates)::executor executor(runs_candidates);
 
   const auto evaluate = [&](const query& asked) {
     query_result found{.of = asked.of, .epochs = asked.epochs};
@@ -174,11 +198,9 @@ result run(const Strategy& how, const Data& data, const Estimator& estimator, co
   }();
   using functions = std::remove_const_t<decltype(both)>;
 
-  search_setup setup;
   setup.space = view_of<Space>;
   setup.limit = limit;
   setup.seed = select_policy<seed_family>(seed{}, detail::as_policy(settings)...).value;
-  if constexpr (requires { how.in_flight; }) setup.in_flight = detail::checked_setting("in_flight", how.in_flight, 1);
   setup.signature = how.signature();
   setup.queries = how.queries(limit);
   setup.lanes = executor.lanes();

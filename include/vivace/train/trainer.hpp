@@ -64,6 +64,10 @@ struct executor_kernels<Executor> {
   using type = typename Executor::kernels;
 };
 
+/// True of executors that train on a device with memory of its own.
+template <class Executor>
+inline constexpr bool is_on_device = requires(typename Executor::executor& one) { one.template device<f32>(); };
+
 /// The types that policies select.
 template <class Net, class... Policies>
 struct selection {
@@ -297,7 +301,7 @@ class trainer {
     seed_ = select_policy<seed_family>(seed{}, policies...).value;
     engine_setup<real> result{code_.plans(), {}};
     result.lanes = executor_.lanes();
-    if constexpr (requires { executor_.template device<typename chosen::precision>(); })
+    if constexpr (is_on_device<typename chosen::executor>)
       result.device = executor_.template device<typename chosen::precision>();
     result.seed = seed_;
     result.optimiser = &optimiser_;
