@@ -100,25 +100,33 @@ class pinned_range {
   static constexpr std::size_t worthwhile = 64 * 1024;
 
   /// @param memory of the caller's, who keeps it longer than this
+  /// @throws error if it is empty or pinned already, or cannot be pinned
   explicit pinned_range(std::span<const std::byte> memory) : data_(const_cast<std::byte*>(memory.data())) {
+    const std::lock_guard lock(setup_lock());
     check(cudaHostRegister(data_, memory.size(), cudaHostRegisterDefault), "this memory cannot be kept in place",
           "memory that is not pinned yet, and less of it than the host has");
   }
   pinned_range(const pinned_range&) = delete;
   pinned_range& operator=(const pinned_range&) = delete;
   ~pinned_range() {
+    const std::lock_guard lock(setup_lock());
     if (cudaHostUnregister(data_) != cudaSuccess) cudaGetLastError();
   }
 
-  /// True if a device can read what lies there, pinned by this class or in any other way.
-  static bool contains(const void* data) {
+  /// True if a device can read all of some bytes, pinned by this class or in any other way.
+  /// @param bytes above zero
+  static bool contains(const void* data, std::size_t bytes) {
+    return is_pinned(data) && is_pinned(static_cast<const std::byte*>(data) + bytes - 1);
+  }
+
+ private:
+  static bool is_pinned(const void* data) {
     cudaPointerAttributes found{};
     if (cudaPointerGetAttributes(&found, data) == cudaSuccess) return found.type == cudaMemoryTypeHost;
     cudaGetLastError();
     return false;
   }
 
- private:
   std::byte* data_;
 };
 
