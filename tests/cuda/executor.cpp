@@ -374,7 +374,12 @@ TEST_CASE("cuda executor: large batches in pinned memory are copied from where t
       std::vector<float> features(10 * 4096);
       const std::vector<std::int32_t> labels(10, 1);
       std::optional<vv::gpu::pinned_range> pinned;
-      if (pins) pinned.emplace(std::as_bytes(std::span(features)));
+      if (pins) {
+        pinned.emplace(std::as_bytes(std::span(features)));
+        CHECK_THROWS_WITH(vv::gpu::pinned_range{std::as_bytes(std::span(features))}, doctest::Contains("not pinned yet"));
+        CHECK(vv::gpu::pinned_range::contains(features.data(), 40960 * sizeof(float)));
+        CHECK(!vv::gpu::pinned_range::contains(features.data(), 40961 * sizeof(float)));
+      }
       vv::trainer trainer{wide::graph, vv::batch<10>, vv::cuda{}};
       std::vector<float> found;
       for (int step = 0; step < 8; ++step) {

@@ -206,8 +206,8 @@ class cuda_plan final : public device_plan<Real> {
   bool find_pinned(const void* const* inputs, std::int32_t samples) {
     bool any = false;
     for (std::size_t i = 0; i < layout_.inputs.size(); ++i) {
-      pinned_[i] =
-          inputs[i] != nullptr && bytes_of(i, samples) >= pinned_range::worthwhile && pinned_range::contains(inputs[i]);
+      const std::size_t bytes = bytes_of(i, samples);
+      pinned_[i] = inputs[i] != nullptr && bytes >= pinned_range::worthwhile && pinned_range::contains(inputs[i], bytes);
       any = any || pinned_[i];
     }
     return any;
