@@ -37,26 +37,12 @@ std::string compare(const vv::graph& scheduled, std::uint64_t seed) {
   graph_test::interpreter truth(scheduled);
   vv::runtime_graph<double, Kernels> made(scheduled, batch);
   made.values().initialise(1);
-  const vv::random_stream random(seed, 2);
-  std::uint64_t index = 0;
-  std::vector<std::int32_t> labels;
-  for (std::int32_t i = 0; i < batch; ++i)
-    labels.push_back(static_cast<std::int32_t>(random.below(index++, graph_test::random_graph::label_bound)));
-  std::vector<numbers> data(static_cast<std::size_t>(scheduled.inputs.size()));
-  std::vector<const void*> inputs;
-  for (int i = 0; i < scheduled.inputs.size(); ++i) {
-    const vv::node& node = scheduled.nodes[scheduled.inputs[i].node];
-    numbers& values = data[static_cast<std::size_t>(i)];
-    for (std::int64_t e = 0; e < node.dims.size_at(batch); ++e) values.push_back(2 * random.uniform(index++) - 1);
-    inputs.push_back(node.kind == vv::op::labels ? static_cast<const void*>(labels.data()) : values.data());
-    made.run().set_input(i, inputs.back());
-  }
-  const numbers settings{0.75};
-  made.run().settings()[0] = settings[0];
+  const graph_test::feed<> given(scheduled, batch, seed);
+  given.give_to(made.run());
   std::uint32_t step = 0;
   for (const std::int32_t samples : {batch, batch, 1, 3}) {
     const vv::step_context context{.seed = 4, .step = step++, .samples = samples};
-    truth.step(context, inputs, settings);
+    truth.step(context, given.inputs, given.settings);
     made.run()(context);
     std::string found;
     const auto see = [&](const std::string& what, const double* values, const numbers& wanted) {
@@ -105,20 +91,8 @@ template <class Kernels>
 std::vector<float> results(const vv::graph& from, std::uint64_t seed) {
   vv::runtime_graph<float, Kernels> made(from, batch);
   made.values().initialise(1);
-  const vv::random_stream random(seed, 2);
-  std::uint64_t index = 0;
-  std::vector<std::int32_t> labels;
-  for (std::int32_t i = 0; i < batch; ++i)
-    labels.push_back(static_cast<std::int32_t>(random.below(index++, graph_test::random_graph::label_bound)));
-  std::vector<std::vector<float>> data(static_cast<std::size_t>(from.inputs.size()));
-  for (int i = 0; i < from.inputs.size(); ++i) {
-    const vv::node& node = from.nodes[from.inputs[i].node];
-    auto& values = data[static_cast<std::size_t>(i)];
-    for (std::int64_t e = 0; e < node.dims.size_at(batch); ++e)
-      values.push_back(static_cast<float>(2 * random.uniform(index++) - 1));
-    made.run().set_input(i, node.kind == vv::op::labels ? static_cast<const void*>(labels.data()) : values.data());
-  }
-  made.run().settings()[0] = 0.75F;
+  const graph_test::feed<float> given(from, batch, seed);
+  given.give_to(made.run());
   std::vector<float> found;
   std::uint32_t step = 0;
   for (const std::int32_t samples : {batch, 1, 3}) {

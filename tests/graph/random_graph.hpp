@@ -333,4 +333,35 @@ class random_graph {
   value labels_, setting_;
 };
 
+/// What goes into a random graph: the same numbers and labels of a seed for all who run it.
+template <class Real = double>
+struct feed {
+  std::vector<Real> settings{Real(0.75)};
+  std::vector<std::vector<Real>> data;
+  std::vector<std::int32_t> labels;
+  std::vector<const void*> inputs;  ///< in the order of the graph's table
+
+  feed(const vv::graph& from, std::int32_t batch, std::uint64_t seed) {
+    const vv::random_stream random(seed, 2);
+    std::uint64_t index = 0;
+    data.reserve(static_cast<std::size_t>(from.inputs.size()));
+    for (std::int32_t i = 0; i < batch; ++i)
+      labels.push_back(static_cast<std::int32_t>(random.below(index++, random_graph::label_bound)));
+    for (const vv::port& input : from.inputs) {
+      const vv::node& found = from.nodes[input.node];
+      std::vector<Real>& values = data.emplace_back();
+      if (found.kind == vv::op::input)
+        for (std::int64_t i = 0; i < found.dims.size_at(batch); ++i)
+          values.push_back(static_cast<Real>(2 * random.uniform(index++) - 1));
+      inputs.push_back(found.kind == vv::op::labels ? static_cast<const void*>(labels.data()) : values.data());
+    }
+  }
+  /// To an instance of the graph.
+  template <class Instance>
+  void give_to(Instance& run) const {
+    for (std::size_t i = 0; i < inputs.size(); ++i) run.set_input(static_cast<int>(i), inputs[i]);
+    run.settings()[0] = settings[0];
+  }
+};
+
 }  // namespace graph_test

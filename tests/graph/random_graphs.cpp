@@ -23,29 +23,6 @@ using graph_test::numbers;
 
 constexpr std::int32_t batch = 5;
 
-/// What goes into the graphs: the same for all who run them.
-struct feed {
-  numbers settings{0.75};
-  std::vector<numbers> data;
-  std::vector<std::int32_t> labels;
-  std::vector<const void*> inputs;
-
-  feed(const vv::graph& from, std::uint64_t seed) {
-    const vv::random_stream random(seed, 2);
-    std::uint64_t index = 0;
-    data.reserve(static_cast<std::size_t>(from.inputs.size()));
-    for (std::int32_t i = 0; i < batch; ++i)
-      labels.push_back(static_cast<std::int32_t>(random.below(index++, graph_test::random_graph::label_bound)));
-    for (const vv::port& input : from.inputs) {
-      const vv::node& node = from.nodes[input.node];
-      numbers& values = data.emplace_back();
-      if (node.kind == vv::op::input)
-        for (std::int64_t i = 0; i < node.dims.size_at(batch); ++i) values.push_back(2 * random.uniform(index++) - 1);
-      inputs.push_back(node.kind == vv::op::labels ? static_cast<const void*>(labels.data()) : values.data());
-    }
-  }
-};
-
 std::string difference(const char* what, const double* found, const numbers& wanted) {
   for (std::size_t i = 0; i < wanted.size(); ++i)
     if (!(std::abs(found[i] - wanted[i]) <= 1e-9 * (1 + std::abs(wanted[i]))) &&
@@ -66,10 +43,8 @@ std::string compare(const vv::graph& meaning, const vv::graph& scheduled, std::u
   if (!replayed.empty()) return "replay: " + replayed;
   if (made.steps().arena_size > made.steps().unplanned_size) return "the arena is larger than without a plan";
   made.values().initialise(1);
-  const feed given(meaning, seed);
-  const feed given_to_plan(scheduled, seed);
-  for (int i = 0; i < scheduled.inputs.size(); ++i) made.run().set_input(i, given_to_plan.inputs[static_cast<std::size_t>(i)]);
-  made.run().settings()[0] = given.settings[0];
+  const graph_test::feed<> given(meaning, batch, seed), given_to_plan(scheduled, batch, seed);
+  given_to_plan.give_to(made.run());
   std::uint32_t step = 0;
   for (const std::int32_t samples : {batch, batch, 1, 3, batch}) {
     const vv::step_context context{.seed = 4, .step = step++, .samples = samples};

@@ -66,27 +66,13 @@ double difference_of_graph(std::uint64_t seed, int steps, bool products, bool lo
   vv::variables<double> values(scheduled, plan);
   vv::instance<double> run(scheduled, plan, all_kernels, values, &device);
   values.initialise(1);
-  const vv::random_stream random(seed, 2);
-  std::uint64_t index = 0;
-  std::vector<std::int32_t> labels;
-  for (std::int32_t i = 0; i < batch; ++i)
-    labels.push_back(static_cast<std::int32_t>(random.below(index++, graph_test::random_graph::label_bound)));
-  std::vector<std::vector<double>> data(static_cast<std::size_t>(scheduled.inputs.size()));
-  std::vector<const void*> inputs;
-  for (int i = 0; i < scheduled.inputs.size(); ++i) {
-    const vv::node& node = scheduled.nodes[scheduled.inputs[i].node];
-    auto& own = data[static_cast<std::size_t>(i)];
-    for (std::int64_t e = 0; e < node.dims.size_at(batch); ++e) own.push_back(2 * random.uniform(index++) - 1);
-    inputs.push_back(node.kind == vv::op::labels ? static_cast<const void*>(labels.data()) : own.data());
-    run.set_input(i, inputs.back());
-  }
-  const std::vector<double> settings{0.75};
-  run.settings()[0] = settings[0];
+  const graph_test::feed<> given(scheduled, batch, seed);
+  given.give_to(run);
   double worst = 0;
   std::uint32_t step = 0;
   for (const std::int32_t samples : {batch, batch, batch, batch, 1, 3}) {
     const vv::step_context context{.seed = 4, .step = step++, .samples = samples};
-    truth.step(context, inputs, settings);
+    truth.step(context, given.inputs, given.settings);
     run(context);
     const vv::graph& graph = truth.structure();
     worst = std::fmax(worst, difference({run.loss()}, truth.result(graph.loss)));
