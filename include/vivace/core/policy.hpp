@@ -95,7 +95,7 @@ struct tf32 {
 };
 /// Policy: arithmetic in 32-bit floating point; what the forward pass leaves for the backward pass is stored in
 /// bfloat16, 2 bytes an element, and so rounded to 8 bits of mantissa. Parameters, their gradients, sums and the
-/// optimiser's states keep 32 bits.
+/// optimiser's states keep 32 bits. On devices products and convolutions read bfloat16, too, and add up in 32 bits.
 struct bf16 {
   using family = precision_family;
   using real = float;
@@ -107,5 +107,9 @@ struct f64 {
   using real = double;
   bool operator==(const f64&) const = default;
 };
+
+/// True of policies of executors that compute on a device with memory of its own.
+template <class Executor>
+inline constexpr bool is_on_device = requires(typename Executor::executor& one) { one.template device<f32>(); };
 
 }  // namespace vivace::inline VIVACE_TARGET

@@ -42,6 +42,7 @@ class gradient_function {
   using kernels = typename selected_t<kernels_family, fast_kernels, Policies...>::table;
   using executor = selected_t<executor_family, serial, Policies...>;
   static constexpr int batch_limit = selected_t<batch_family, batch_size<128>, Policies...>::value;
+  static_assert(!is_on_device<executor>, "vivace: gradients as functions are computed on the CPU; give serial{}, threads{} or tbb{}");
   static_assert(network_fits<mistake_of<Net>>);
   static constexpr const auto& graph_ = frozen_graph_of<gradient_graph_of<Net>>;
   static constexpr const auto& plan_ = frozen_plan_of<plan_of<gradient_graph_of<Net>, batch_limit, kernels>>;

@@ -64,10 +64,6 @@ struct executor_kernels<Executor> {
   using type = typename Executor::kernels;
 };
 
-/// True of executors that train on a device with memory of its own.
-template <class Executor>
-inline constexpr bool is_on_device = requires(typename Executor::executor& one) { one.template device<f32>(); };
-
 /// The types that policies select.
 template <class Net, class... Policies>
 struct selection {

@@ -105,6 +105,8 @@ struct relaxed_stage {
 template <one_shot_space Space, mixture Mixture, policy... Policies>
 class relaxed_supernet {
   using chosen = selection<sub_network<Space>, Policies...>;
+  static_assert(!is_on_device<typename chosen::executor>,
+                "vivace: a supernet is trained on the CPU; give serial{}, threads{} or tbb{}");
   static_assert(!chosen::clipping::active && !chosen::shares && !std::is_same_v<typename chosen::precision, bf16>,
                 "vivace: a supernet takes no clipping, no shared loader and no bf16");
   using kernels = typename chosen::kernels::table;
