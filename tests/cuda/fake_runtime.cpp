@@ -23,6 +23,7 @@ const char* cudaGetErrorString(cudaError_t error) {
 }
 cudaError_t cudaMalloc(void** to, std::size_t bytes) {
   const fake::alone now;
+  fake::waits_for_device();
   if (bytes > std::size_t{1} << 32) return fake::failed(cudaErrorMemoryAllocation);
   *to = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   std::memset(*to, 0x7f, bytes);
@@ -32,6 +33,7 @@ cudaError_t cudaMalloc(void** to, std::size_t bytes) {
 }
 cudaError_t cudaFree(void* data) {
   const fake::alone now;
+  fake::waits_for_device();
   std::free(data);
   --fake::the().live;
   return cudaSuccess;
@@ -40,6 +42,7 @@ cudaError_t cudaMallocHost(void** to, std::size_t bytes) { return cudaMalloc(to,
 cudaError_t cudaFreeHost(void* data) { return cudaFree(data); }
 cudaError_t cudaHostRegister(void* data, std::size_t bytes, unsigned) {
   const fake::alone now;
+  fake::waits_for_device();
   if (bytes == 0 || fake::the().refuses_pins || !fake::the().pinned.emplace(data, bytes).second)
     return fake::failed(cudaErrorInvalidValue);
   ++fake::the().pins;
@@ -47,6 +50,7 @@ cudaError_t cudaHostRegister(void* data, std::size_t bytes, unsigned) {
 }
 cudaError_t cudaHostUnregister(void* data) {
   const fake::alone now;
+  fake::waits_for_device();
   return fake::the().pinned.erase(data) == 1 ? cudaSuccess : fake::failed(cudaErrorInvalidValue);
 }
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* to, const void* data) {
@@ -119,12 +123,14 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   const fake::alone now;
   ++fake::the().captures;
+  ++fake::the().capturing;
   fake::of(stream).capturing = new fake::graph;
   fake::of(stream).next_waits_for.clear();
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* to) {
   const fake::alone now;
+  --fake::the().capturing;
   *to = reinterpret_cast<cudaGraph_t>(std::exchange(fake::of(stream).capturing, nullptr));
   return std::exchange(fake::of(stream).invalid, false) ? fake::failed(cudaErrorStreamCaptureInvalidated) : cudaSuccess;
 }
@@ -135,7 +141,8 @@ cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatu
   const fake::queue& on = fake::of(stream);
   *status = on.capturing == nullptr ? cudaStreamCaptureStatusNone : cudaStreamCaptureStatusActive;
   *nodes = on.next_waits_for.data();
-  *edges = nullptr;
+  static const std::vector<cudaGraphEdgeData> plain(64);
+  *edges = plain.data();
   *count = on.next_waits_for.size();
   return cudaSuccess;
 }
@@ -160,6 +167,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
   const fake::alone now;
+  fake::waits_for_device();
   delete reinterpret_cast<fake::graph*>(graph);
   return cudaSuccess;
 }

@@ -102,6 +102,7 @@ struct machine {
   cudaError_t last = cudaSuccess;    ///< what cudaGetLastError says and forgets
   bool refuses_graphs = false;       ///< recorded steps cannot be made ready
   int kernels_in_capture = -1;       ///< so many can be recorded until one fails; -1: any number
+  int capturing = 0, disturbed_captures = 0;  ///< steps that are being recorded; calls that would have ended them
   int captures = 0, launches = 0, kernels = 0, allocations = 0;
   std::map<const void*, std::size_t> pinned;  ///< memory of the host that the device reads by itself
   bool refuses_pins = false;
@@ -129,6 +130,10 @@ class alone {
 };
 /// An answer that the runtime remembers.
 inline cudaError_t failed(cudaError_t with) { return the().last = with; }
+/// What waits for a whole device, and so ends what any thread records.
+inline void waits_for_device() {
+  if (the().capturing > 0) ++the().disturbed_captures;
+}
 inline queue& of(cudaStream_t stream) { return *reinterpret_cast<queue*>(stream); }
 inline mark& of(cudaEvent_t event) { return *reinterpret_cast<mark*>(event); }
 
@@ -155,19 +160,29 @@ struct launch {
   static const std::uint32_t* step(const vivace::step_context& context) {
     return vivace::gpu::stream_context::of(context).step;
   }
-  /// A library that works on its workspace in two kernels, and leaves the problem to ours.
+  /// A library that works on its workspace in two kernels. It solves some products, and leaves other problems to ours.
   template <class Problem>
-  static bool solved_by_library(const Problem&, const vivace::step_context& context) {
+  static bool solved_by_library(const Problem& problem, const vivace::step_context& context) {
     auto& device = vivace::gpu::stream_context::of(context);
     if (!device.vendor) return false;
     device.want(1000);
-    if (device.sizing) return false;
+    const bool solves = solved_by_us(problem);
+    if (device.sizing) return solves;
     const alone now;
     queue& on = of(static_cast<cudaStream_t>(device.stream));
     auto* const own = static_cast<std::int32_t*>(device.workspace);
     const int mine = ++the().library_calls;
     on.add([=] { std::fill_n(own, 250, mine); });
     on.add([=] { the().spoilt_workspaces += std::count(own, own + 250, mine) == 250 ? 0 : 1; });
+    if constexpr (requires { problem.k; })
+      if (solves) vivace::gpu::multiply<launch>(problem, vivace::gpu::no_program{}, context);
+    return solves;
+  }
+
+ private:
+  template <class Problem>
+  static bool solved_by_us(const Problem& problem) {
+    if constexpr (requires { problem.k; }) return problem.bias == nullptr && (problem.m + problem.n + problem.k) % 2 == 0;
     return false;
   }
 };
@@ -178,6 +193,7 @@ struct clean_machine {
   ~clean_machine() {
     CHECK(the().live == 0);
     CHECK(the().spoilt_workspaces == 0);
+    CHECK(the().disturbed_captures == 0);
   }
 };
 

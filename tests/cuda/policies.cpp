@@ -7,6 +7,7 @@
 #include <vector>
 #include <vivace/exec/cuda.hpp>
 #include <vivace/exec/evaluate.hpp>
+#include <vivace/graph/narrow.hpp>
 #include <vivace/kernel/cuda/each.hpp>
 #include <vivace/nn.hpp>
 #include <vivace/optim.hpp>
@@ -183,6 +184,10 @@ TEST_CASE("cuda policies: 2:4 sparse products, with scratch memory from the plan
   };
   CHECK(trained(vv::cuda{}) == trained(vv::cuda{.captures = false}));
 }
+
+// Products of one's own are given bfloat16 only by a set of kernels that says, by its own name, that it reads it.
+static_assert(vv::narrowing_of<vv::cuda_kernels> == vv::narrowing::products);
+static_assert(vv::narrowing_of<two_of_four::table> == vv::narrowing::storage);
 
 TEST_CASE("cuda policies: gradients go through a collective before they are used") {
   const clean_machine tidy;

@@ -46,9 +46,7 @@ struct batch_view {
 ///   short last one; positions ascend from 0 on.
 /// - size(): samples of an epoch, batches(): batches of an epoch.
 /// - sample_shape(), target_size(), labelled(): as in the source; batches have labels or targets accordingly.
-/// - memory(), if it has one: where features lie, as long as the stream lives. Devices copy batches from there without
-/// a
-///   stop in between.
+/// - memory(), if it has one: where features lie, as long as the stream lives. Devices copy batches from there at once.
 ///
 /// The law suite tests/data/laws.hpp checks a model against this text.
 template <class Batches, class Real = float>

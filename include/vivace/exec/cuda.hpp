@@ -62,12 +62,12 @@ class shared_device {
   [[nodiscard]] const stream_context& context() const { return context_; }
   [[nodiscard]] bool captures() const { return captures_; }
   /// True if commands that do not wait for each other may run side by side.
-  [[nodiscard]] bool overlaps() const { return overlaps_; }
+  [[nodiscard]] bool overlaps() const { return captures_ && overlaps_; }
   /// Makes room for what kernels asked for. Steps that were recorded before keep what they were recorded with.
   void grow_workspace() {
     if (context_.wanted_bytes <= context_.workspace_bytes) return;
     const std::size_t bytes = (context_.wanted_bytes + 255) / 256 * 256;
-    workspaces_.emplace_back(overlaps_ ? bytes * workspace_count : bytes);
+    workspaces_.emplace_back(overlaps() ? bytes * workspace_count : bytes);
     context_.workspace_bytes = bytes;
     choose_workspace(0);
   }
@@ -94,11 +94,11 @@ class cuda_plan final : public device_plan<Real> {
       : device_(device),
         graph_(from),
         plan_(steps),
-        waits_(steps),
         arena_(static_cast<std::size_t>(steps.arena_size) * sizeof(Real)),
         layout_(from, steps.batch),
         pinned_(layout_.inputs.size()),
         losses_(64 * 2) {
+    if (device_.overlaps()) waits_ = std::make_unique<command_waits>(steps);
     for (slot& one : slots_) {
       one.host = std::make_unique<pinned_memory>(layout_.bytes);
       one.device = device_memory(layout_.bytes);
@@ -243,9 +243,18 @@ class cuda_plan final : public device_plan<Real> {
     };
     if (!ran) {
       const std::lock_guard lock(setup_lock());  // libraries are made
-      wants_workspace = measured(own, with);
+      wants_workspace.assign(static_cast<std::size_t>(plan_.commands.size()), false);
+      context.sizing = true;
+      try {
+        run_and_note(own, with, wants_workspace);
+      } catch (...) {
+        context.sizing = false;
+        throw;
+      }
+      context.sizing = false;
       device_.grow_workspace();
-      queue_all();
+      run_and_note(own, with, wants_workspace);  // a library may still find that it cannot do what it said
+      copy_loss(own);
       ran = true;
       return;
     }
@@ -267,26 +276,19 @@ class cuda_plan final : public device_plan<Real> {
       device_.main().copy(loss_of(turn_), loss, sizeof(Real), cudaMemcpyDeviceToHost);
   }
 
-  /// Asks each command whether it wants a workspace, and how large one.
-  [[nodiscard]] std::vector<bool> measured(slot& own, const step_context& with) {
-    std::vector<bool> result(static_cast<std::size_t>(plan_.commands.size()));
+  /// Runs command by command, and notes which ones want a workspace.
+  void run_and_note(slot& own, const step_context& with, std::vector<bool>& wants_workspace) {
     stream_context& context = device_.context();
-    const struct sizing {
-      stream_context& of;
-      explicit sizing(stream_context& on) : of(on) { of.sizing = true; }
-      ~sizing() { of.sizing = false; }
-    } now(context);
     (*own.run)(with, own.inputs.data(), [&](std::int32_t command, const auto& run) {
       context.wants_workspace = false;
       run();
-      if (context.wants_workspace) result[static_cast<std::size_t>(command)] = true;
+      if (context.wants_workspace) wants_workspace[static_cast<std::size_t>(command)] = true;
     });
-    return result;
   }
 
   /// Records each command behind those that it waits for. Commands with a workspace take turns with some of them.
   void record_side_by_side(slot& own, const step_context& with, const std::vector<bool>& wants_workspace) {
-    command_recorder record(device_.main(), waits_);
+    command_recorder record(device_.main(), *waits_);
     std::int32_t user[workspace_count];
     std::fill_n(user, workspace_count, -1);
     int next = 0;
@@ -315,7 +317,7 @@ class cuda_plan final : public device_plan<Real> {
   shared_device& device_;
   graph_view graph_;
   plan_view plan_;
-  command_waits waits_;
+  std::unique_ptr<command_waits> waits_;  ///< if commands may run side by side
   device_memory arena_;
   step_layout layout_;
   std::vector<bool> pinned_;  ///< inputs of this step that the device copies from where they lie

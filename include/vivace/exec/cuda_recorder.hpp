@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include <vivace/core/errors.hpp>
 #include <vivace/exec/cuda_runtime.hpp>
 #include <vivace/exec/waits.hpp>
 
@@ -69,6 +70,9 @@ class command_recorder {
     std::size_t count = 0;
     check(cudaStreamGetCaptureInfo(on_, &status, nullptr, nullptr, &nodes, &edges, &count),
           "what was recorded cannot be asked for");
+    if (status != cudaStreamCaptureStatusActive)
+      throw error("a step cannot be recorded", "cuda", "a recording that something else has ended",
+                  "no call in another thread that waits for a whole device, as cudaDeviceSynchronize does");
     points result;
     for (std::size_t i = 0; i < count; ++i) {
       result.nodes.push_back(nodes[i]);

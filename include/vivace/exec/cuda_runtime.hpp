@@ -26,10 +26,10 @@ inline void check(cudaError_t result, std::string_view what) {
   check(result, what, "a device that works; an earlier step may have failed there");
 }
 
-/// Held while anything of a device is made or recorded: what waits for a whole device, as making memory or a library's
-/// handle may, must not come while another thread records a step.
-inline std::mutex& setup_lock() {
-  static constinit std::mutex one;
+/// Held while anything of a device is made, recorded or given back: what waits for a whole device, as making or freeing
+/// memory or a library's handle may, must not come while another thread records a step.
+inline std::recursive_mutex& setup_lock() {
+  static std::recursive_mutex one;
   return one;
 }
 
@@ -55,7 +55,9 @@ class device_memory {
     return *this;
   }
   ~device_memory() {
-    if (data_ != nullptr) cudaFree(data_);
+    if (data_ == nullptr) return;
+    const std::lock_guard lock(setup_lock());
+    cudaFree(data_);
   }
   template <class Element>
   [[nodiscard]] Element* as(std::size_t offset = 0) const {
@@ -78,7 +80,10 @@ class pinned_memory {
   }
   pinned_memory(const pinned_memory&) = delete;
   pinned_memory& operator=(const pinned_memory&) = delete;
-  ~pinned_memory() { cudaFreeHost(data_); }
+  ~pinned_memory() {
+    const std::lock_guard lock(setup_lock());
+    cudaFreeHost(data_);
+  }
   template <class Element>
   [[nodiscard]] Element* as(std::size_t offset = 0) const {
     return reinterpret_cast<Element*>(static_cast<std::byte*>(data_) + offset);
@@ -175,7 +180,9 @@ class captured_step {
   captured_step(const captured_step&) = delete;
   captured_step& operator=(const captured_step&) = delete;
   ~captured_step() {
-    if (handle_ != nullptr) cudaGraphExecDestroy(handle_);
+    if (handle_ == nullptr) return;
+    const std::lock_guard lock(setup_lock());
+    cudaGraphExecDestroy(handle_);
   }
   /// Records what `work` queues on a stream.
   template <class Work>

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include <vivace/graph/order.hpp>
@@ -127,9 +128,13 @@ constexpr graph with_narrow_storage(const graph& from, narrowing how = narrowing
   return narrow_storage(from, how)();
 }
 
+/// True of kernels whose products read bfloat16. They say so by their own name: a set that derives from such a one and
+/// has products of its own must not be taken for one.
+template <class Kernels>
+concept multiplies_narrow = std::is_same_v<typename Kernels::narrow_products, Kernels>;
+
 /// What a set of kernels keeps in bfloat16 if it is asked to: operands of products if its products can read them.
 template <class Kernels>
-inline constexpr narrowing narrowing_of =
-    requires { requires Kernels::narrow_products; } ? narrowing::products : narrowing::storage;
+inline constexpr narrowing narrowing_of = multiplies_narrow<Kernels> ? narrowing::products : narrowing::storage;
 
 }  // namespace vivace::inline VIVACE_TARGET

@@ -26,7 +26,7 @@ void start_program(const call<Real>& self, const step_context& context) {
 /// takes a call, queues kernels on the stream of gpu::stream_context, and returns.
 struct cuda_kernels {
   static constexpr bool fused = true;
-  static constexpr bool narrow_products = true;  ///< operands of products may be of bfloat16
+  using narrow_products = cuda_kernels;  ///< operands of products may be of bfloat16
   static constexpr std::int32_t memory_rest = gpu::device_memory_rest;
 
   /// What starts an operation that is not elementwise.

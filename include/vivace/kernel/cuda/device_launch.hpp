@@ -34,8 +34,12 @@ struct device_launch {
       throw error("a kernel would need too many blocks", "cuda", std::to_string(blocks), "fewer than 2^31: a smaller batch");
     const std::size_t scratch = work.scratch();
     constexpr std::size_t granted = 48 * 1024;  // more has to be asked for
-    if (scratch > granted)
-      check(cudaFuncSetAttribute(run_work<Work>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(scratch)));
+    if (scratch > granted) {  // for all launches of this kernel the same limit, since they share it
+      int device_number = 0, most = 0;
+      check(cudaGetDevice(&device_number));
+      check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device_number));
+      check(cudaFuncSetAttribute(run_work<Work>, cudaFuncAttributeMaxDynamicSharedMemorySize, most));
+    }
     cudaLaunchConfig_t how{};
     how.gridDim = dim3(static_cast<unsigned>(blocks));
     how.blockDim = dim3(Work::threads);

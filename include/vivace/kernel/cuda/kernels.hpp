@@ -50,7 +50,7 @@ constexpr launcher_table<Real> all_launchers() {
 template <class Launch>
 struct kernels_by {
   static constexpr bool fused = true;
-  static constexpr bool narrow_products = true;
+  using narrow_products = kernels_by;
   static constexpr std::int32_t memory_rest = device_memory_rest;
   template <op Kind, class Real>
   static constexpr kernel_function<Real> operation() {

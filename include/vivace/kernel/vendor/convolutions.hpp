@@ -130,7 +130,8 @@ convolution_way best_of(const Performance* list, int count, bool exact) {
 
 /// Queues a convolution by the library's best algorithm, or notes the workspace that it wants. False if the library
 /// has no way to do it.
-/// @param find asks for a list of algorithms, @param queue starts one
+/// @param find asks for a list of algorithms
+/// @param queue starts one, with the workspace that it asked for
 template <class Performance, class Real, class Find, class Queue>
 bool solve_by(const convolution_problem<Real>& problem, const convolution_description<Real>& description,
               stream_context& device, Find&& find, Queue&& queue) {
@@ -157,13 +158,12 @@ bool solve_by(const convolution_problem<Real>& problem, const convolution_descri
     return made;
   });
   if (!way.exists) return false;
-  if (device.sizing) {
-    device.want(way.workspace);
-    return true;
-  }
+  device.want(way.workspace);
+  if (device.sizing) return true;
   if (way.workspace > device.workspace_bytes) return false;
   description.set_math(way.math);
-  const cudnnStatus_t status = queue(static_cast<decltype(Performance::algo)>(way.algorithm));
+  const cudnnStatus_t status = queue(static_cast<decltype(Performance::algo)>(way.algorithm),
+                                     way.workspace > 0 ? device.workspace : nullptr, way.workspace);
   if (is_unsupported(status)) {  // as some are behind which a bias is added: found in the first run, never again
     way.exists = false;
     --device.taken;
@@ -183,8 +183,6 @@ bool solve(const convolution_problem<Real>& problem, stream_context& device) {
   const cudnnHandle_t library = convolutions_of(device).handle;
   const convolution_description<Real> with(problem);
   const Real one = 1, none = 0;
-  void* const space = device.workspace;
-  const std::size_t bytes = device.workspace_bytes;
   if (problem.kind == op::conv2d)
     return solve_by<cudnnConvolutionFwdAlgoPerf_t>(
         problem, with, device,
@@ -192,7 +190,7 @@ bool solve(const convolution_problem<Real>& problem, stream_context& device) {
           return cudnnGetConvolutionForwardAlgorithm_v7(library, with.image.handle, with.weight.handle, with.how.handle,
                                                         with.result.handle, most, count, list);
         },
-        [&](cudnnConvolutionFwdAlgo_t by) {
+        [&](cudnnConvolutionFwdAlgo_t by, void* space, std::size_t bytes) {
           if (problem.bias != nullptr)
             return cudnnConvolutionBiasActivationForward(
                 library, &one, with.image.handle, problem.a, with.weight.handle, problem.b, with.how.handle, by, space,
@@ -208,7 +206,7 @@ bool solve(const convolution_problem<Real>& problem, stream_context& device) {
           return cudnnGetConvolutionBackwardDataAlgorithm_v7(library, with.weight.handle, with.result.handle,
                                                              with.how.handle, with.image.handle, most, count, list);
         },
-        [&](cudnnConvolutionBwdDataAlgo_t by) {
+        [&](cudnnConvolutionBwdDataAlgo_t by, void* space, std::size_t bytes) {
           return cudnnConvolutionBackwardData(library, &one, with.weight.handle, problem.b, with.result.handle,
                                               problem.a, with.how.handle, by, space, bytes, &none, with.image.handle,
                                               problem.c);
@@ -219,7 +217,7 @@ bool solve(const convolution_problem<Real>& problem, stream_context& device) {
         return cudnnGetConvolutionBackwardFilterAlgorithm_v7(library, with.image.handle, with.result.handle,
                                                              with.how.handle, with.weight.handle, most, count, list);
       },
-      [&](cudnnConvolutionBwdFilterAlgo_t by) {
+      [&](cudnnConvolutionBwdFilterAlgo_t by, void* space, std::size_t bytes) {
         return cudnnConvolutionBackwardFilter(library, &one, with.image.handle, problem.a, with.result.handle,
                                               problem.b, with.how.handle, by, space, bytes, &none, with.weight.handle,
                                               problem.c);

@@ -170,15 +170,14 @@ bool solve(const product_problem<Real>& problem, stream_context& device) {
     return made;
   });
   if (!way.exists) return false;
-  if (device.sizing) {
-    device.want(way.chosen.workspaceSize);
-    return true;
-  }
-  if (way.chosen.workspaceSize > device.workspace_bytes) return false;
+  const std::size_t bytes = way.chosen.workspaceSize;
+  device.want(bytes);
+  if (device.sizing) return true;
+  if (bytes > device.workspace_bytes) return false;
   const Real one = 1, none = 0;
   check(cublasLtMatmul(library.handle, description.work.handle, &one, problem.b, description.b.handle, problem.a,
                        description.a.handle, &none, problem.c, description.c.handle, problem.c, description.c.handle,
-                       &way.chosen.algo, device.workspace, device.workspace_bytes,
+                       &way.chosen.algo, bytes > 0 ? device.workspace : nullptr, bytes,
                        static_cast<cudaStream_t>(device.stream)));
   return true;
 }
