@@ -116,20 +116,33 @@ vv::graph with_exchange(const vv::graph& model) {
   }
   return vv::with_updates<vv::sgd>(differentiated);
 }
+/// Sizes of what was exchanged, in the order in which it happened.
+std::vector<std::uint32_t>& exchanged_sizes() {
+  static std::vector<std::uint32_t> all;
+  return all;
+}
 /// The mean over two ranks, of which the other one's gradient is zero.
 template <class Real>
 struct mean_of_two {
   const Real* from;
   Real* to;
-  VIVACE_HOST_DEVICE void operator()(std::uint32_t index) const { to[index] = from[index] / 2; }
+  std::uint32_t size;
+  void operator()(std::uint32_t index) const {
+    if (index == 0) exchanged_sizes().push_back(size);
+    to[index] = from[index] / 2;
+  }
 };
+/// Collectives of all ranks run in one order.
+template <bool Ordered>
 struct exchanging_kernels : vv::cuda_kernels {
+  static constexpr bool keeps_order(vv::op kind) { return Ordered && kind == vv::op::transpose; }
   template <vv::op Kind, class Real>
   static constexpr vv::kernel_function<Real> operation() {
     if constexpr (Kind == vv::op::transpose)
       return [](const vv::call<Real>& self, const vv::step_context& context) {
-        vv::gpu::for_each<fake::launch>(mean_of_two<Real>{self.in[0].data, self.out.data}, self.out.dims.size(),
-                                        context);
+        const std::int64_t size = self.out.dims.size();
+        vv::gpu::for_each<fake::launch>(
+            mean_of_two<Real>{self.in[0].data, self.out.data, static_cast<std::uint32_t>(size)}, size, context);
       };
     else
       return vv::cuda_kernels::operation<Kind, Real>();
@@ -191,10 +204,10 @@ static_assert(vv::narrowing_of<two_of_four::table> == vv::narrowing::storage);
 
 TEST_CASE("cuda policies: gradients go through a collective before they are used") {
   const clean_machine tidy;
-  const vv::graph model =
-      vv::model_graph(vv::classifier(vv::features{12}, vv::classes{3}, vv::dense{.units = 8, .bias = false}, vv::relu{},
-                                     vv::dense{.units = 3, .bias = false}),
-                      true);
+  const vv::graph model = vv::model_graph(
+      vv::classifier(vv::features{12}, vv::classes{3}, vv::dense{.units = 8, .bias = false}, vv::relu{},
+                     vv::dense{.units = 7, .bias = false}, vv::relu{}, vv::dense{.units = 3, .bias = false}),
+      true);
   const auto trained = [&](const vv::graph& graph, const auto& kernels, const vv::plan& plan, double rate) {
     vv::gpu::cuda_device<double> device(0, true, false, true, true);
     vv::variables<double> values(graph, plan);
@@ -206,7 +219,7 @@ TEST_CASE("cuda policies: gradients go through a collective before they are used
     const std::vector<std::int32_t> labels{0, 1, 2, 0, 1, 2, 0, 1, 2, 0};
     run.set_input(0, features.data());
     run.set_input(1, labels.data());
-    for (std::uint32_t step = 0; step < 9; ++step) {
+    for (std::uint32_t step = 0; step < 40; ++step) {
       vv::sgd{.rate = rate}.set({.step = static_cast<std::int32_t>(step)}, run.settings());
       run({.seed = 1, .step = step, .samples = 10});
     }
@@ -218,10 +231,22 @@ TEST_CASE("cuda policies: gradients go through a collective before they are used
     return found;
   };
   const vv::graph exchanged = vv::with_late_stores(vv::without_dead_code(vv::canonical(with_exchange(model))));
-  constexpr auto exchanging = vv::kernels_for<exchanging_kernels, double, vv::all_operations>();
+  constexpr auto ordered = vv::kernels_for<exchanging_kernels<true>, double, vv::all_operations>();
+  constexpr auto unordered = vv::kernels_for<exchanging_kernels<false>, double, vv::all_operations>();
   constexpr auto plain = vv::kernels_for<vv::cuda_kernels, double, vv::all_operations>();
   const vv::graph alone = vv::training_graph<vv::sgd>(model);
   // Half a gradient at twice the rate: the same bits.
-  CHECK(trained(exchanged, exchanging, vv::make_plan<exchanging_kernels>(exchanged, 10), 0.5) ==
-        trained(alone, plain, vv::make_plan<vv::cuda_kernels>(alone, 10), 0.25));
+  const std::vector<double> wanted = trained(alone, plain, vv::make_plan<vv::cuda_kernels>(alone, 10), 0.25);
+  const vv::plan plan = vv::make_plan<exchanging_kernels<true>>(exchanged, 10);
+  const auto swaps = [&](const auto& kernels) {
+    exchanged_sizes().clear();
+    CHECK(trained(exchanged, kernels, plan, 0.5) == wanted);
+    const std::vector<std::uint32_t>& sizes = exchanged_sizes();
+    REQUIRE(sizes.size() == 3 * 40);
+    int found = 0;
+    for (std::size_t i = 3; i < sizes.size(); ++i) found += sizes[i] != sizes[i - 3] ? 1 : 0;
+    return found;
+  };
+  CHECK(swaps(ordered) == 0);
+  CHECK(swaps(unordered) > 0);
 }

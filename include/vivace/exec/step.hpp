@@ -14,6 +14,7 @@ struct kernel_table {
   elementwise_function<Real> elementwise[op_count]{};
   block_function<Real> whole[max_forms]{};
   kernel_function<Real> lone_program = nullptr;  ///< of a program that stands alone
+  bool keeps_order[op_count]{};         ///< of operations that run in the plan's order wherever others may overlap
   const kernel_needs* needs = nullptr;  ///< what it was made for
 
   /// The code of a command's program; null if there is none.
@@ -36,6 +37,7 @@ constexpr kernel_table<Real> kernels_for() {
   const auto add = [&]<int Index>() {
     constexpr op kind = static_cast<op>(Index);
     if constexpr (Needs.operations.contains(kind)) {
+      if constexpr (requires { Kernels::keeps_order(kind); }) table.keeps_order[Index] = Kernels::keeps_order(kind);
       if constexpr (is_elementwise(kind))
         table.elementwise[Index] = Kernels::template elementwise<kind, Real>();
       else

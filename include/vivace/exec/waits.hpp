@@ -14,8 +14,13 @@ namespace vivace::inline VIVACE_TARGET {
 /// the last one.
 class command_waits {
  public:
-  explicit command_waits(const plan_view& from)
-      : plan_(from), ranges_(at(from.commands.size())), in_loop_(ranges_.size()), waits_(ranges_.size()) {
+  /// @param keeps_order of each operation, whether its commands run in their order, such as collectives; null: none do
+  explicit command_waits(const plan_view& from, const bool* keeps_order = nullptr)
+      : plan_(from),
+        keeps_order_(keeps_order),
+        ranges_(at(from.commands.size())),
+        in_loop_(ranges_.size()),
+        waits_(ranges_.size()) {
     for (const command_loop& loop : from.loops)
       for (std::int32_t c = loop.first; c < loop.end; ++c) in_loop_[at(c)] = true;
     for (std::int32_t c = 0; c < from.commands.size(); ++c) note_ranges(c);
@@ -67,9 +72,12 @@ class command_waits {
       note(c, plan_.stores[s].to, self.extents.size_at(plan_.batch), plan_.stores[s].narrow, true);
   }
 
+  [[nodiscard]] bool keeps_order(std::int32_t command) const {
+    return keeps_order_ != nullptr && keeps_order_[static_cast<int>(plan_.commands[command].kind)];
+  }
   [[nodiscard]] bool must_wait(std::int32_t command, std::int32_t earlier) const {
     if (in_loop(command)) return !in_loop(command - 1) || earlier == command - 1;
-    if (in_loop(earlier)) return true;
+    if (in_loop(earlier) || (keeps_order(command) && keeps_order(earlier))) return true;
     for (const range& a : ranges_[at(command)])
       for (const range& b : ranges_[at(earlier)])
         if ((a.written || b.written) && a.where == b.where && a.begin < b.end && b.begin < a.end) return true;
@@ -77,6 +85,7 @@ class command_waits {
   }
 
   plan_view plan_;
+  const bool* keeps_order_;
   std::vector<std::vector<range>> ranges_;  ///< of each command
   std::vector<bool> in_loop_;
   std::vector<std::vector<std::int32_t>> waits_;
