@@ -66,7 +66,7 @@ TEST_CASE("cuda executor: a step waits for a chain of commands, not for all") {
   const auto longest_chain = [](const vv::graph& graph, std::int32_t batch, std::int32_t rest, int commands) {
     const vv::plan plan = vv::make_plan(graph, vv::fuse(graph), batch, &vv::cuda_kernels::workspace, rest);
     CHECK(plan.commands.size() == commands);
-    const vv::command_waits waits(plan);
+    const vv::command_waits waits = vv::waits_of(plan);
     std::vector<int> depth;
     for (std::int32_t c = 0; c < plan.commands.size(); ++c) {
       int before = 0;

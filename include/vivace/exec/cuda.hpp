@@ -98,7 +98,7 @@ class cuda_plan final : public device_plan<Real> {
         layout_(from, steps.batch),
         pinned_(layout_.inputs.size()),
         losses_(64 * 2) {
-    if (device_.overlaps()) waits_ = std::make_unique<command_waits>(steps, kernels.keeps_order);
+    if (device_.overlaps()) waits_ = std::make_unique<command_waits>(waits_of(steps, kernels.keeps_order));
     for (slot& one : slots_) {
       one.host = std::make_unique<pinned_memory>(layout_.bytes);
       one.device = device_memory(layout_.bytes);

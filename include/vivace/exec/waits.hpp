@@ -1,5 +1,7 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include <vivace/graph/freeze.hpp>
@@ -7,38 +9,47 @@
 namespace vivace::inline VIVACE_TARGET {
 
 /// Which commands of a plan each of them waits for, where those that have nothing to do with each other may run side by
-/// side: for what makes what it reads, and for what reads or writes what it overwrites. What these wait for themselves
-/// is not repeated.
-///
-/// Commands of a loop run in their order; the first of them waits for all before the loop, and all behind the loop for
-/// the last one.
+/// side.
 class command_waits {
  public:
-  /// @param keeps_order of each operation, whether its commands run in their order, such as collectives; null: none do
-  explicit command_waits(const plan_view& from, const bool* keeps_order = nullptr)
-      : plan_(from),
-        keeps_order_(keeps_order),
-        ranges_(at(from.commands.size())),
-        in_loop_(ranges_.size()),
-        waits_(ranges_.size()) {
-    for (const command_loop& loop : from.loops)
+  command_waits(std::vector<std::vector<std::int32_t>> waits, std::vector<bool> in_loop)
+      : waits_(std::move(waits)), in_loop_(std::move(in_loop)) {}
+  /// Those that a command waits for, the latest first. What these wait for themselves is not repeated.
+  [[nodiscard]] const std::vector<std::int32_t>& of(std::int32_t command) const {
+    return waits_[static_cast<std::size_t>(command)];
+  }
+  /// True of commands of a loop.
+  [[nodiscard]] bool in_loop(std::int32_t command) const { return in_loop_[static_cast<std::size_t>(command)]; }
+
+ private:
+  std::vector<std::vector<std::int32_t>> waits_;
+  std::vector<bool> in_loop_;
+};
+
+/// Finds them: a command waits for what makes what it reads, and for what reads or writes what it overwrites. Commands
+/// of a loop run in their order; the first of them waits for all before the loop, and all behind the loop for the last
+/// one.
+class wait_finder {
+ public:
+  wait_finder(const plan_view& from, const bool* keeps_order)
+      : plan_(from), keeps_order_(keeps_order), ranges_(at(from.commands.size())), in_loop_(ranges_.size()) {}
+
+  command_waits operator()() {
+    for (const command_loop& loop : plan_.loops)
       for (std::int32_t c = loop.first; c < loop.end; ++c) in_loop_[at(c)] = true;
-    for (std::int32_t c = 0; c < from.commands.size(); ++c) note_ranges(c);
+    for (std::int32_t c = 0; c < plan_.commands.size(); ++c) note_ranges(c);
+    std::vector<std::vector<std::int32_t>> waits(ranges_.size());
     std::vector<std::vector<bool>> before(ranges_.size(), std::vector<bool>(ranges_.size()));  // all that are waited for
-    for (std::int32_t c = 0; c < from.commands.size(); ++c)
+    for (std::int32_t c = 0; c < plan_.commands.size(); ++c)
       for (std::int32_t earlier = c - 1; earlier >= 0; --earlier) {
         if (before[at(c)][at(earlier)] || !must_wait(c, earlier)) continue;
-        waits_[at(c)].push_back(earlier);
+        waits[at(c)].push_back(earlier);
         before[at(c)][at(earlier)] = true;
         for (std::size_t e = 0; e < at(earlier); ++e)
           if (before[at(earlier)][e]) before[at(c)][e] = true;
       }
+    return {std::move(waits), std::move(in_loop_)};
   }
-
-  /// Those that a command waits for, the latest first.
-  [[nodiscard]] const std::vector<std::int32_t>& of(std::int32_t command) const { return waits_[at(command)]; }
-  /// True of commands of a loop.
-  [[nodiscard]] bool in_loop(std::int32_t command) const { return in_loop_[at(command)]; }
 
  private:
   /// Elements of parameters, states or the arena that a command reads or writes.
@@ -76,8 +87,8 @@ class command_waits {
     return keeps_order_ != nullptr && keeps_order_[static_cast<int>(plan_.commands[command].kind)];
   }
   [[nodiscard]] bool must_wait(std::int32_t command, std::int32_t earlier) const {
-    if (in_loop(command)) return !in_loop(command - 1) || earlier == command - 1;
-    if (in_loop(earlier) || (keeps_order(command) && keeps_order(earlier))) return true;
+    if (in_loop_[at(command)]) return !in_loop_[at(command - 1)] || earlier == command - 1;
+    if (in_loop_[at(earlier)] || (keeps_order(command) && keeps_order(earlier))) return true;
     for (const range& a : ranges_[at(command)])
       for (const range& b : ranges_[at(earlier)])
         if ((a.written || b.written) && a.where == b.where && a.begin < b.end && b.begin < a.end) return true;
@@ -88,7 +99,11 @@ class command_waits {
   const bool* keeps_order_;
   std::vector<std::vector<range>> ranges_;  ///< of each command
   std::vector<bool> in_loop_;
-  std::vector<std::vector<std::int32_t>> waits_;
 };
+
+/// @param keeps_order of each operation, whether its commands run in their order, such as collectives; null: none do
+inline command_waits waits_of(const plan_view& from, const bool* keeps_order = nullptr) {
+  return wait_finder(from, keeps_order)();
+}
 
 }  // namespace vivace::inline VIVACE_TARGET
