@@ -46,7 +46,7 @@ class shared_device {
   shared_device(const shared_device&) = delete;
   shared_device& operator=(const shared_device&) = delete;
   ~shared_device() {
-    const std::lock_guard lock(setup_lock());
+    const std::lock_guard lock(setup_mutex);
     use_quietly();
     context_.end_libraries();
     workspaces_.clear();
@@ -242,7 +242,7 @@ class cuda_plan final : public device_plan<Real> {
       copy_loss(own);
     };
     if (!ran) {
-      const std::lock_guard lock(setup_lock());  // libraries are made
+      const std::lock_guard lock(setup_mutex);  // libraries are made
       wants_workspace.assign(static_cast<std::size_t>(plan_.commands.size()), false);
       context.sizing = true;
       try {
@@ -259,7 +259,7 @@ class cuda_plan final : public device_plan<Real> {
       return;
     }
     if (!recorded.exists() && device_.captures()) {
-      const std::lock_guard lock(setup_lock());
+      const std::lock_guard lock(setup_mutex);
       recorded.capture(device_.main(), [&] {
         if (!device_.overlaps()) return queue_all();
         record_side_by_side(own, with, wants_workspace);
@@ -335,7 +335,7 @@ class cuda_device final : public step_device<Real> {
 
   void reserve(std::int64_t parameters, std::int64_t states) override {
     if (parameter_bytes_ + state_bytes_ > 0) return;
-    const std::lock_guard lock(setup_lock());
+    const std::lock_guard lock(setup_mutex);
     device_.use();
     parameter_bytes_ = static_cast<std::size_t>(parameters) * sizeof(Real);
     state_bytes_ = static_cast<std::size_t>(states) * sizeof(Real);
@@ -344,7 +344,7 @@ class cuda_device final : public step_device<Real> {
   }
   [[nodiscard]] std::unique_ptr<device_plan<Real>> bind(const graph_view& from, const plan_view& steps,
                                                         const kernel_table<Real>& kernels) override {
-    const std::lock_guard lock(setup_lock());
+    const std::lock_guard lock(setup_mutex);
     device_.use();
     return std::make_unique<cuda_plan<Real>>(device_, from, steps, kernels, parameters_.template as<Real>(),
                                              states_.template as<Real>());

@@ -28,10 +28,7 @@ inline void check(cudaError_t result, std::string_view what) {
 
 /// Held while anything of a device is made, recorded or given back: what waits for a whole device, as making or freeing
 /// memory or a library's handle may, must not come while another thread records a step.
-inline std::recursive_mutex& setup_lock() {
-  static std::recursive_mutex one;
-  return one;
-}
+inline std::recursive_mutex setup_mutex;
 
 /// Owns zeroed bytes of a device.
 class device_memory {
@@ -56,7 +53,7 @@ class device_memory {
   }
   ~device_memory() {
     if (data_ == nullptr) return;
-    const std::lock_guard lock(setup_lock());
+    const std::lock_guard lock(setup_mutex);
     cudaFree(data_);
   }
   template <class Element>
@@ -81,7 +78,7 @@ class pinned_memory {
   pinned_memory(const pinned_memory&) = delete;
   pinned_memory& operator=(const pinned_memory&) = delete;
   ~pinned_memory() {
-    const std::lock_guard lock(setup_lock());
+    const std::lock_guard lock(setup_mutex);
     cudaFreeHost(data_);
   }
   template <class Element>
@@ -107,14 +104,14 @@ class pinned_range {
   /// @param memory of the caller's, who keeps it longer than this
   /// @throws error if it is empty or pinned already, or cannot be pinned
   explicit pinned_range(std::span<const std::byte> memory) : data_(const_cast<std::byte*>(memory.data())) {
-    const std::lock_guard lock(setup_lock());
+    const std::lock_guard lock(setup_mutex);
     check(cudaHostRegister(data_, memory.size(), cudaHostRegisterDefault), "this memory cannot be kept in place",
           "memory that is not pinned yet, and less of it than the host has");
   }
   pinned_range(const pinned_range&) = delete;
   pinned_range& operator=(const pinned_range&) = delete;
   ~pinned_range() {
-    const std::lock_guard lock(setup_lock());
+    const std::lock_guard lock(setup_mutex);
     if (cudaHostUnregister(data_) != cudaSuccess) cudaGetLastError();
   }
 
@@ -181,7 +178,7 @@ class captured_step {
   captured_step& operator=(const captured_step&) = delete;
   ~captured_step() {
     if (handle_ == nullptr) return;
-    const std::lock_guard lock(setup_lock());
+    const std::lock_guard lock(setup_mutex);
     cudaGraphExecDestroy(handle_);
   }
   /// Records what `work` queues on a stream.
