@@ -31,7 +31,7 @@ template <class Net, class... Policies>
 class variant {
  public:
   explicit variant(const Policies&... policies)
-      : trainer_{Net{}, vv::batch<Net::batch>, vv::adam{.rate = 1e-4}, policies...}, data_(Net::batch) {
+      : trainer_{Net::graph, vv::batch<Net::batch>, vv::adam{.rate = 1e-4}, policies...}, data_(Net::batch) {
     const clock_type::time_point start = clock_type::now();
     while (microseconds_since(start) < 0.5e6) step();  // clocks rise, steps are recorded
   }
@@ -66,7 +66,8 @@ class variant {
                    .targets = data_.features.data(),  // of a regressor: any numbers
                    .size = Net::batch});
   }
-  decltype(vv::trainer{Net{}, vv::batch<Net::batch>, vv::adam{}, Policies{}...}) trainer_;
+  // A definition, planned when the program starts: a device interprets programs either way.
+  decltype(vv::trainer{Net::graph, vv::batch<Net::batch>, vv::adam{}, Policies{}...}) trainer_;
   device::batch_of<Net, float> data_;
   std::vector<double> times_;
 };

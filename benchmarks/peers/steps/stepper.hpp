@@ -98,11 +98,21 @@ struct random_batch {
   vv::shape feature_dims, target_dims, label_dims;
 };
 
+/// On the CPU the compiler plans a network; for a GPU, which interprets programs, the start of the program does.
+template <class Net>
+constexpr auto network_of() {
+  if constexpr (on_gpu)
+    return Net::graph;
+  else
+    return Net{};
+}
+
 template <class Net, int Batch, class Optimiser, class Precision>
 class trainer_stepper : public stepper {
  public:
   explicit trainer_stepper(const settings& with)
-      : trainer_(Net{}, vv::batch<Batch>, Optimiser{.rate = with.rate}, executor_of(with), Precision{}, vv::seed{3}),
+      : trainer_(network_of<Net>(), vv::batch<Batch>, Optimiser{.rate = with.rate}, executor_of(with), Precision{},
+                 vv::seed{3}),
         batch_(trainer_.engine().setup().training_graph, Batch),
         pins_(pinned(batch_.features)),
         view_{.features = batch_.features.empty() ? nullptr : batch_.features.data(),
@@ -142,7 +152,8 @@ class trainer_stepper : public stepper {
 
  private:
   // Mutable: its engine is not const.
-  mutable vv::trainer<Net, vv::batch_size<Batch>, Optimiser, executor, Precision, vv::seed> trainer_;
+  mutable vv::trainer<decltype(network_of<Net>()), vv::batch_size<Batch>, Optimiser, executor, Precision, vv::seed>
+      trainer_;
   random_batch batch_;
   pins pins_;
   vv::data::batch_view<float> view_;

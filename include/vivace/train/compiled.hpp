@@ -64,7 +64,7 @@ template <class Net, class Optimiser, class Clipping, narrowing Narrow = narrowi
 struct training_graph_of {
   constexpr graph operator()() const {
     if constexpr (Narrow != narrowing::none)
-      return with_narrow_storage(training_graph_of<Net, Optimiser, Clipping>{}(), Narrow);
+      return with_narrow_storage(thawed(frozen_graph_of<training_graph_of<Net, Optimiser, Clipping>>), Narrow);
     else
       return with_updates<Optimiser, Clipping>(thawed(frozen_graph_of<gradients_of<Net>>));
   }
