@@ -123,7 +123,7 @@ class cuda_plan final : public device_plan<Real> {
     const bool direct = find_pinned(inputs, context.samples);
     fill(own, context, inputs, settings);
     own.done.hold(device_.copies());  // the step before the last one has read the device's memory
-    copy(own, inputs, context.samples);
+    copy(own, inputs, context.samples, direct);
     own.copied.record(device_.copies());
     own.copied.hold(device_.main());
     const struct leaving {
@@ -196,9 +196,8 @@ class cuda_plan final : public device_plan<Real> {
     for (int i = 0; i < graph_.settings.size(); ++i)
       own.host->template as<Real>(step_layout::settings)[i] = settings[i];
     for (std::size_t i = 0; i < layout_.inputs.size(); ++i) {
-      const std::size_t count = layout_.batched[i] ? static_cast<std::size_t>(context.samples) : 1;
       if (inputs[i] != nullptr && !pinned_[i])
-        std::memcpy(own.host->template as<void>(layout_.inputs[i]), inputs[i], layout_.sizes[i] * count);
+        std::memcpy(own.host->template as<void>(layout_.inputs[i]), inputs[i], bytes_of(i, context.samples));
     }
   }
 
@@ -217,13 +216,13 @@ class cuda_plan final : public device_plan<Real> {
   }
 
   /// Queues the copy to the device: all at once, or what there is of each input.
-  void copy(slot& own, const void* const* inputs, std::int32_t samples) {
+  /// @param direct some inputs are copied from where they lie
+  void copy(slot& own, const void* const* inputs, std::int32_t samples, bool direct) {
     const auto part = [&](std::size_t offset, std::size_t bytes, const void* from) {
       device_.copies().copy(own.device.template as<void>(offset), from, bytes, cudaMemcpyHostToDevice);
     };
     const auto staged = [&](std::size_t offset) { return own.host->template as<void>(offset); };
-    if (samples == plan_.batch && std::find(pinned_.begin(), pinned_.end(), true) == pinned_.end())
-      return part(0, layout_.bytes, staged(0));
+    if (samples == plan_.batch && !direct) return part(0, layout_.bytes, staged(0));
     part(0, layout_.inputs.empty() ? layout_.bytes : layout_.inputs[0], staged(0));
     for (std::size_t i = 0; i < layout_.inputs.size(); ++i)
       part(layout_.inputs[i], bytes_of(i, samples), pinned_[i] ? inputs[i] : staged(layout_.inputs[i]));

@@ -80,7 +80,7 @@ constexpr std::int64_t device_workspace(const command& from, std::int32_t sample
 }
 
 /// Commands that memory is left alone for before it is used again. Where it is used at once, a step's commands wait for
-/// each other: 18 of the MLP then have 13 in a row, with this 8, of 299 of the small GPT 229 and 179, in a tenth more memory.
+/// each other: 18 of the MLP then have 13 in a row, with this 8, of 299 of the small GPT 229 and 179.
 inline constexpr std::int32_t device_memory_rest = 8;
 
 /// The launchers of all operations, as they cross from the file that nvcc compiles to the rest of a program.
